@@ -1,0 +1,3 @@
+module rollover
+
+go 1.25.0

@@ -1,0 +1,98 @@
+package rollover
+
+import (
+	"fmt"
+	"strings"
+)
+
+type (
+	after = []Wait
+	do    = []Action
+)
+
+// Kinds is the table of everything rollover can do with keys: the only place
+// to touch to add a way of rolling. It is made anew on each call, so that
+// nobody can alter it.
+func Kinds() []Kind {
+	return []Kind{
+		{
+			Type: "zsk", Method: "pre-publish", Role: ZSK, Based: "RFC 6781 4.1.1.1, RFC 7583 3.2.1",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New)}},
+				{"switch", after{Settled(RecordDNSKEY, Has(New))}, do{Activate(New), Deactivate(Old)}},
+				{"retire", after{Settled(RecordData, SignedBy(New), NotSignedBy(Old))}, do{Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			Type: "ksk", Method: "double-ds", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.2", Rescue: "double-signature",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New)}},
+				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"switch", after{Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
+				{"withdraw", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"retire", after{Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			Type: "ksk", Method: "double-signature", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.1",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), Activate(New)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"retire", after{Settled(RecordDS, Has(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			Type: "csk", Method: "double-ds", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "double-signature",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New)}},
+				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"switch", after{Settled(RecordDNSKEY, Has(New)), Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
+				{"withdraw", after{Settled(RecordDNSKEY, SignedBy(New))}, do{AskParent(New)}},
+				{"retire", after{Settled(RecordData, SignedBy(New), NotSignedBy(Old)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			Type: "csk", Method: "double-signature", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.1",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), Activate(New)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"retire", after{Settled(RecordDS, Has(New)), Settled(RecordData, SignedBy(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			// The way back while the parent was not asked for anything.
+			Type: "cancel", Method: "before-ds", Based: "TIMING 1.8, rollback",
+			Steps: []Step{
+				{"remove", nil, do{Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			// The way back after the parent was asked for the DS of new: while a
+			// cache may hold a DS set with new alone, new must stay.
+			Type: "cancel", Method: "after-ds", Based: "TIMING 1.8, rollback",
+			Steps: []Step{
+				{"withdraw", nil, do{AskParent(Old)}},
+				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+	}
+}
+
+// FindKind is the row of the table with this type and method.
+func FindKind(kindType, method string) (Kind, error) {
+	var known []string
+	for _, k := range Kinds() {
+		if k.Type == kindType && k.Method == method {
+			return k, nil
+		}
+		known = append(known, k.Name())
+	}
+	return Kind{}, fmt.Errorf("there is no rollover of type %q by method %q: the table has %s", kindType, method, strings.Join(known, ", "))
+}

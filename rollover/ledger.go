@@ -1,0 +1,134 @@
+package rollover
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// Ledger is what may still be in caches: which versions of each record were
+// seen on which server, with the largest TTL and first and last sighting. It
+// is kept also while no rollover runs.
+type Ledger struct {
+	Entries []LedgerEntry `json:"entries"`
+	// ZoneTTL is the largest TTL of any record that the zone was seen to have
+	// (pdnsutil list-zone), SOA minimum included; a high-water mark.
+	ZoneTTL   uint32    `json:"zone_ttl"` // seconds
+	ZoneTTLAt time.Time `json:"zone_ttl_at,omitzero"`
+	// ZoneSerial is the SOA serial as served when the zone's records were last
+	// read: another one means that they may have changed since.
+	ZoneSerial uint32   `json:"zone_serial"`
+	Minimum    uint32   `json:"minimum"` // seconds; SOA minimum
+	Samples    []Sample `json:"samples"`
+}
+
+// LedgerEntry is one version of one record on one server. Exactly one of
+// DNSKEY, Data and DS is set.
+type LedgerEntry struct {
+	Record Record       `json:"record"`
+	Server string       `json:"server"` // address
+	TTL    uint32       `json:"ttl"`    // seconds; the largest this version was served with
+	First  time.Time    `json:"first"`
+	Last   time.Time    `json:"last"`
+	DNSKEY *KeyVersion  `json:"dnskey,omitempty"`
+	Data   *DataVersion `json:"data,omitempty"`
+	DS     *DSVersion   `json:"ds,omitempty"`
+}
+
+// keepLedger is how long a version is remembered after it was last seen, or
+// twice its TTL if that is longer (TIMING 1.5 b).
+const keepLedger = 14 * 24 * time.Hour
+
+// learn adds what one look showed and forgets what no cache can hold any more.
+func (l *Ledger) learn(s Sighting) {
+	now := s.At.Wall
+	for _, v := range s.Servers {
+		if v.DNSKEY != nil {
+			l.add(LedgerEntry{Record: RecordDNSKEY, Server: v.Address, TTL: v.DNSKEY.TTL, First: now, Last: now, DNSKEY: v.DNSKEY})
+		}
+		if v.Data != nil {
+			l.add(LedgerEntry{Record: RecordData, Server: v.Address, TTL: v.Data.TTL, First: now, Last: now, Data: v.Data})
+		}
+		if v.DS != nil {
+			l.add(LedgerEntry{Record: RecordDS, Server: v.Address, TTL: v.DS.TTL, First: now, Last: now, DS: v.DS})
+		}
+	}
+	l.Entries = slices.DeleteFunc(l.Entries, func(e LedgerEntry) bool {
+		return now.Sub(e.Last) > max(keepLedger, 2*seconds(e.TTL))
+	})
+}
+
+func (l *Ledger) add(e LedgerEntry) {
+	id := e.content()
+	for i := range l.Entries {
+		old := &l.Entries[i]
+		if old.Record == e.Record && old.Server == e.Server && old.content() == id {
+			old.TTL, old.Last = max(old.TTL, e.TTL), e.Last
+			return
+		}
+	}
+	l.Entries = append(l.Entries, e)
+}
+
+// content is what makes two versions one: what they hold and who signed them,
+// not their TTL.
+func (e LedgerEntry) content() string {
+	var parts any
+	switch {
+	case e.DNSKEY != nil:
+		parts = []any{sorted(e.DNSKEY.Keys), sorted(e.DNSKEY.Signers)}
+	case e.Data != nil:
+		parts = []any{sorted(e.Data.Signers), sorted(signersOf(e.Data.Traces))}
+	case e.DS != nil:
+		parts = sorted(e.DS.Set)
+	}
+	out, err := json.Marshal(parts)
+	if err != nil {
+		return err.Error()
+	}
+	return string(out)
+}
+
+// signersOf reduces signatures to who made them.
+func signersOf(traces []Signature) []Signature {
+	out := make([]Signature, len(traces))
+	for i, t := range traces {
+		out[i] = Signature{Tag: t.Tag, Algorithm: t.Algorithm}
+	}
+	return out
+}
+
+// largest is the largest TTL with which a version of the record without the
+// property was ever seen on any server: what caches may still hold against
+// it. With no such version on record, every version counts.
+func (l Ledger) largest(record Record, holds func(LedgerEntry) bool) time.Duration {
+	var without, any uint32
+	for _, e := range l.Entries {
+		if e.Record != record {
+			continue
+		}
+		any = max(any, e.TTL)
+		if !holds(e) {
+			without = max(without, e.TTL)
+		}
+	}
+	if without == 0 {
+		without = any
+	}
+	if record == RecordData {
+		without = max(without, l.ZoneTTL)
+	}
+	return seconds(without)
+}
+
+// learnContents takes in what the zone's records were when its SOA serial was
+// served as serial.
+func (l *Ledger) learnContents(c Contents, serial uint32, now time.Time) {
+	if now.Sub(l.ZoneTTLAt) > max(keepLedger, 2*seconds(l.ZoneTTL)) {
+		l.ZoneTTL = 0
+	}
+	l.ZoneTTL, l.ZoneTTLAt = max(l.ZoneTTL, c.LargestTTL), now
+	l.Minimum, l.Samples, l.ZoneSerial = c.Minimum, c.Samples, serial
+}
+
+func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }

@@ -1,0 +1,40 @@
+package rollover
+
+import "time"
+
+// Evidence is how an answer of the parent must be proven.
+type Evidence string
+
+// The levels of evidence. Validated (a chain verified by rollover itself up to
+// a trust anchor) is not built yet and is refused by the configuration.
+const (
+	EvidencePlain    Evidence = "plain"    // what the parent's servers say, unproven
+	EvidenceResolver Evidence = "resolver" // and a trusted validating resolver says the same, with AD
+)
+
+// Policy is how careful a rollover is. The zero value is not valid: take
+// DefaultPolicy and change it.
+type Policy struct {
+	Name          string
+	Factor        float64       // times the TTL; never below 1
+	Margin        time.Duration // on top of it
+	MaxGap        time.Duration // the most that the time between two looks can earn
+	CheckInterval time.Duration // how often an unmet condition is looked at again
+	Evidence      Evidence
+	KSKMethod     string  // method of ksk and csk rollovers unless --method says otherwise
+	DSDigests     []uint8 // digest types of the DS records asked for
+}
+
+// DefaultPolicy is the policy of a zone for which nothing is configured.
+func DefaultPolicy() Policy {
+	return Policy{
+		Name: "default", Factor: 2, Margin: time.Hour, MaxGap: time.Hour, CheckInterval: 5 * time.Minute,
+		Evidence: EvidenceResolver, KSKMethod: "double-ds", DSDigests: []uint8{2},
+	}
+}
+
+// hold is how long a statement must be held when the largest TTL of a version
+// without it was ttl: factor * TTL + margin.
+func (p Policy) hold(ttl time.Duration) time.Duration {
+	return time.Duration(p.Factor*float64(ttl)) + p.Margin
+}

@@ -1,0 +1,231 @@
+package rollover
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// State is where a rollover stands, and whose turn it is.
+type State string
+
+// The states of a rollover.
+const (
+	StateActive    State = "active"    // rollover goes on by itself at each tick
+	StatePaused    State = "paused"    // the operator stopped it and must resume it
+	StateBlocked   State = "blocked"   // something does not fit; the operator must look, the remedy says how
+	StateDone      State = "done"      // nothing left to do
+	StateCancelled State = "cancelled" // taken back on request; nothing left to do
+)
+
+// Ended says whether nothing will happen any more.
+func (s State) Ended() bool { return s == StateDone || s == StateCancelled }
+
+// Phase says what the next step waits for.
+type Phase string
+
+// The phases of an active rollover.
+const (
+	PhaseActing    Phase = "acting"    // the actions of the step are under way
+	PhaseSpreading Phase = "spreading" // not yet seen on every server
+	PhaseHolding   Phase = "holding"   // seen everywhere, not yet settled in every cache
+	PhaseFinished  Phase = "finished"
+)
+
+// Block is why a rollover is blocked.
+type Block struct {
+	Code   string    `json:"code"` // "keys-changed", ...
+	Reason string    `json:"reason"`
+	Remedy string    `json:"remedy"`
+	Since  time.Time `json:"since"`
+}
+
+// Block codes; scripts may branch on them.
+const (
+	BlockKeysChanged    = "keys-changed"    // the keys in PowerDNS are not those that rollover left
+	BlockZoneChanged    = "zone-changed"    // the zone is gone, or became presigned or secondary
+	BlockUnknownVersion = "unknown-version" // the state was written by another version of rollover
+)
+
+// Intent is what is about to be done, stored before the first effect, so that
+// a run that died can be taken up: the key list before, and the commands.
+type Intent struct {
+	Step     string    `json:"step"`
+	Before   []Key     `json:"before"`
+	Commands []Command `json:"commands"`
+	Applied  bool      `json:"applied"` // all commands are in effect; serial, purge and notify may not be
+	Kind     string    `json:"kind"`    // kind of the zone, which says whether secondaries must be told
+	Since    time.Time `json:"since"`
+}
+
+// Holding is how long one server has provably shown one statement.
+type Holding struct {
+	Good   bool          `json:"good"`             // its last answer showed it
+	Earned time.Duration `json:"earned"`           // gaps between consecutive good looks, added up
+	Since  time.Time     `json:"since,omitzero"`   // first good look of this run, for people
+	Last   Instant       `json:"last"`             // the look that the next gap counts from; zero after a look without answer
+	Detail string        `json:"detail,omitempty"` // what the last answer showed instead, or why there was none
+}
+
+// ServerState is one server as the last look found it, for status.
+type ServerState struct {
+	Server
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+// StepRecord is a step that was entered.
+type StepRecord struct {
+	Step string    `json:"step"`
+	At   time.Time `json:"at"` // when its actions were in effect
+}
+
+// Ask is what was last asked of the parent: a DS set of exactly these sides.
+type Ask struct {
+	Sides []Side    `json:"sides"`
+	Since time.Time `json:"since"`
+}
+
+// Roll is one rollover of one zone: its kind, its sides, how far it has come,
+// and since when its waits hold. It is stored as JSON between ticks.
+type Roll struct {
+	ID     string `json:"id"`
+	Zone   string `json:"zone"`
+	Type   string `json:"type"`   // as it was started: zsk, ksk, csk
+	Method string `json:"method"` // as it was started
+	Kind   string `json:"kind"`   // name of the row of the table in force; another one after a rescue or cancel
+	State  State  `json:"state"`
+	Step   string `json:"step"` // last step entered
+	Phase  Phase  `json:"phase"`
+
+	StartedAt     time.Time    `json:"started_at"`
+	StepEnteredAt time.Time    `json:"step_entered_at"`
+	EndedAt       time.Time    `json:"ended_at,omitzero"`
+	Steps         []StepRecord `json:"steps"`
+
+	Old  []Key `json:"old"`
+	New  []Key `json:"new"`
+	Keys []Key `json:"keys"` // every key of the zone as it must be now
+	// SpecNew is what the new keys are made like, one for each; ID is 0.
+	SpecNew []Key `json:"spec_new"`
+
+	Ask    *Ask    `json:"ask,omitempty"`
+	Block  *Block  `json:"block,omitempty"`
+	Intent *Intent `json:"intent,omitempty"`
+	Need   *Need   `json:"need,omitempty"` // why it pauses, as of the last look
+
+	// Held says for each statement, and each server by address, for how long
+	// it has held.
+	Held     map[string]map[string]Holding `json:"held"`
+	LastLook Instant                       `json:"last_look"`
+	LastGap  time.Duration                 `json:"last_gap"` // between the last two looks
+	Servers  []ServerState                 `json:"servers"`
+	DSSeen   []DS                          `json:"ds_seen"` // union over the parent's servers in the last look that asked them
+
+	NextCheck time.Time `json:"next_check"`
+	Trouble   *Trouble  `json:"trouble,omitempty"`
+}
+
+// Trouble is the last failure of a tick; it neither advances nor blocks.
+type Trouble struct {
+	Text   string    `json:"text"`
+	Since  time.Time `json:"since"`
+	ToldAt time.Time `json:"told_at"` // an unchanged failure is told once a day
+}
+
+// Need is why a rollover pauses: what is awaited, which servers lag, how long
+// still, and who acts. Waiting is a value, not an error.
+type Need struct {
+	Next      string        `json:"next"`    // the step that waits
+	Waits     []string      `json:"waits"`   // the waits that do not hold yet, as the manual prints them
+	Lagging   []Lag         `json:"lagging"` // servers that do not show it
+	Remaining time.Duration `json:"remaining"`
+	Actor     Actor         `json:"actor"`
+	Gone      bool          `json:"gone,omitempty"` // what an earlier step relied on is not seen any more
+	Records   []Record      `json:"records"`        // that the waits speak of
+}
+
+// Lag is one server that does not show what is awaited.
+type Lag struct {
+	Server
+	Detail string `json:"detail"`
+}
+
+// Actor is who must act so that a rollover can go on.
+type Actor string
+
+// The actors.
+const (
+	ActorCaches  Actor = "caches"       // time must pass
+	ActorServers Actor = "name servers" // transfers must arrive
+	ActorParent  Actor = "parent"       // the parent's servers must agree
+	ActorYou     Actor = "you"          // the operator, at the registrar
+)
+
+// Excluded is one server address that the operator took out, by name.
+type Excluded struct {
+	Address string    `json:"address"`
+	Reason  string    `json:"reason"`
+	Since   time.Time `json:"since"`
+}
+
+// Dossier is all that is remembered of one zone: its rollover, its ledger, and
+// what the operator said of it. It outlives its rollovers.
+type Dossier struct {
+	Zone     string     `json:"zone"`
+	Roll     *Roll      `json:"roll,omitempty"` // the last one, running or ended
+	Ledger   Ledger     `json:"ledger"`
+	Excluded []Excluded `json:"excluded,omitempty"`
+	Clock    Instant    `json:"clock"` // of the last tick that touched this zone
+}
+
+// Event is one line of history, never changed once written.
+type Event struct {
+	At       time.Time `json:"at"`
+	Zone     string    `json:"zone"`
+	Roll     string    `json:"roll,omitempty"` // id
+	Event    string    `json:"event"`
+	Step     string    `json:"step,omitempty"`
+	Text     string    `json:"text"`
+	Reason   string    `json:"reason,omitempty"` // the operator's --reason
+	Evidence []string  `json:"evidence,omitempty"`
+}
+
+// Names of events.
+const (
+	EventStarted   = "started"
+	EventEntered   = "step-entered"
+	EventRescued   = "rescued"
+	EventDSNeeded  = "ds-needed"
+	EventBlocked   = "blocked"
+	EventDone      = "done"
+	EventPaused    = "paused"
+	EventResumed   = "resumed"
+	EventCancel    = "cancel-requested"
+	EventCancelled = "cancelled"
+	EventExcluded  = "server-excluded"
+	EventTrouble   = "trouble"
+	EventRecovered = "recovered"
+	EventClock     = "clock"
+)
+
+func (r *Roll) kind() (Kind, error) {
+	for _, k := range Kinds() {
+		if k.Name() == r.Kind {
+			return k, nil
+		}
+	}
+	return Kind{}, fmt.Errorf("the rollover is of kind %q, which this version of rollover does not have", r.Kind)
+}
+
+// side is the keys of one side.
+func (r *Roll) side(s Side) []Key {
+	if s == Old {
+		return r.Old
+	}
+	return r.New
+}
+
+func (r *Roll) entered(step string) bool {
+	return slices.ContainsFunc(r.Steps, func(s StepRecord) bool { return s.Step == step })
+}

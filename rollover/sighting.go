@@ -1,0 +1,109 @@
+package rollover
+
+// Question is what the eyes are asked to look at: one zone, the records that
+// matter now, and where to find its servers.
+type Question struct {
+	Zone    string
+	Records []Record
+	// Keys are public keys to try on signatures, beside those that a server
+	// itself publishes.
+	Keys    []DNSKEY
+	Samples []Sample // names asked for the record data, beside SOA, NS and an NXDOMAIN
+	// Servers and ParentServers are "host", "address", "host:port" or
+	// "address:port"; they are asked as well as those found through the
+	// resolvers, or instead of them (ServersOnly; for the parent, whenever
+	// there are any).
+	Servers       []string
+	ServersOnly   bool
+	ParentServers []string
+	Known         []Server // servers of earlier looks: still asked when no delegation names them any more
+	Exclude       []string // host names or addresses (with or without port) that are not asked
+	Validators    bool     // ask the validating resolvers for the DS set too
+}
+
+// Sample is one RRset of the zone to look at on every server.
+type Sample struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// Sides of the delegation a server stands on.
+const (
+	RoleChild  = "child"
+	RoleParent = "parent"
+)
+
+// Server is one address of one authoritative name server.
+type Server struct {
+	Role    string `json:"role"` // RoleChild or RoleParent
+	Name    string `json:"name"`
+	Address string `json:"address"` // address:port
+}
+
+// Sighting is what one look at the world showed, server by server. Eyes fill
+// it and judge nothing. At is the moment when the look was complete.
+type Sighting struct {
+	Zone       string
+	At         Instant
+	Records    []Record // what was looked at
+	Servers    []ServerSighting
+	Validators []ValidatorSighting
+}
+
+// ServerSighting is what one server showed in one look. A version is nil when
+// the record was not asked for, or not answered; Unknown then says why.
+type ServerSighting struct {
+	Server
+	// Unknown is why this server gave no usable answer ("timed out", "lame:
+	// not authoritative", "REFUSED"); empty when it answered all questions.
+	Unknown string
+	// Unchecked is why this address was not asked at all and does not count:
+	// no IPv6 route from here. Empty for all others.
+	Unchecked string
+	Serial    uint32 // of the SOA, 0 when not asked
+	DNSKEY    *KeyVersion
+	Data      *DataVersion
+	DS        *DSVersion
+}
+
+// KeyVersion is one version of a DNSKEY set as a server showed it.
+type KeyVersion struct {
+	Keys    []DNSKEY    `json:"keys"`
+	Signers []DNSKEY    `json:"signers"` // keys of the set whose signature over the set verifies and is in its validity period
+	Faults  []Signature `json:"faults,omitempty"`
+	TTL     uint32      `json:"ttl"` // seconds; the larger of record TTL and RRSIG original TTL
+}
+
+// DataVersion is what the looked-at names of a zone showed together.
+type DataVersion struct {
+	Signers []DNSKEY    `json:"signers"` // keys with a verified signature over every RRset looked at
+	Traces  []Signature `json:"traces"`  // every signature seen on any of them, each signer once
+	Faults  []Signature `json:"faults,omitempty"`
+	TTL     uint32      `json:"ttl"` // seconds; the largest seen
+}
+
+// Signature is one RRSIG, by what it claims. Fault says why it does not
+// verify ("expired at ...", "no such key", "does not verify"), or that an
+// RRset has none ("unsigned"); empty for a good one.
+type Signature struct {
+	Tag       uint16 `json:"tag"`
+	Algorithm uint8  `json:"algorithm"`
+	On        string `json:"on,omitempty"` // the RRset, "www.example.com. A"
+	Fault     string `json:"fault,omitempty"`
+}
+
+// DSVersion is the DS set as one parent server showed it; an authoritative
+// answer that there is none has no records and the negative TTL.
+type DSVersion struct {
+	Set []DS   `json:"set"`
+	TTL uint32 `json:"ttl"` // seconds; the larger of record TTL and RRSIG original TTL
+}
+
+// ValidatorSighting is what one validating resolver says of the DS set.
+type ValidatorSighting struct {
+	Address string `json:"address"`
+	Unknown string `json:"unknown,omitempty"` // why it gave no usable answer
+	AD      bool   `json:"ad"`                // it says that it validated the answer
+	Bogus   bool   `json:"bogus,omitempty"`   // SERVFAIL, with an answer when checking is disabled
+	Set     []DS   `json:"set"`
+}
