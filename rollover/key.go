@@ -1,6 +1,7 @@
 package rollover
 
 import (
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -73,8 +74,8 @@ func (d DS) String() string {
 }
 
 // DS computes the DS record of the key for the zone (RFC 4034 section 5.1.4,
-// RFC 4509, RFC 6605). Digest types 2 (SHA-256) and 4 (SHA-384) are made;
-// SHA-1 is not (RFC 9905).
+// RFC 4509, RFC 6605). Digest type 1 (SHA-1) is computed to recognise records
+// that exist; only 2 (SHA-256) and 4 (SHA-384) are ever asked for.
 func (k DNSKEY) DS(zone string, digestType uint8) (DS, error) {
 	wire, err := k.wire()
 	if err != nil {
@@ -93,6 +94,9 @@ func (k DNSKEY) DS(zone string, digestType uint8) (DS, error) {
 
 func digest(digestType uint8, data []byte) ([]byte, error) {
 	switch digestType {
+	case 1:
+		sum := sha1.Sum(data)
+		return sum[:], nil
 	case 2:
 		sum := sha256.Sum256(data)
 		return sum[:], nil
@@ -100,7 +104,7 @@ func digest(digestType uint8, data []byte) ([]byte, error) {
 		sum := sha512.Sum384(data)
 		return sum[:], nil
 	}
-	return nil, fmt.Errorf("DS digest type %d is not one that rollover makes: use 2 (SHA-256) or 4 (SHA-384)", digestType)
+	return nil, fmt.Errorf("DS digest type %d cannot be computed: use 2 (SHA-256) or 4 (SHA-384)", digestType)
 }
 
 // Role says what a key does in its zone.

@@ -53,8 +53,9 @@ type Intent struct {
 	Step     string    `json:"step"`
 	Before   []Key     `json:"before"`
 	Commands []Command `json:"commands"`
-	Applied  bool      `json:"applied"` // all commands are in effect; serial, purge and notify may not be
-	Kind     string    `json:"kind"`    // kind of the zone, which says whether secondaries must be told
+	Applied  bool      `json:"applied"`         // all commands are in effect; serial, purge and notify may not be
+	ZoneKind string    `json:"zone_kind"`       // which says whether secondaries must be told
+	GoOn     string    `json:"go_on,omitempty"` // name of the kind to go on as (a rescue)
 	Since    time.Time `json:"since"`
 }
 
@@ -108,6 +109,9 @@ type Roll struct {
 	Keys []Key `json:"keys"` // every key of the zone as it must be now
 	// SpecNew is what the new keys are made like, one for each; ID is 0.
 	SpecNew []Key `json:"spec_new"`
+	// Foreign are DNSKEYs that were in the served set though PowerDNS does not
+	// list them as keys (multi-signer, direct-dnskey); they are left alone.
+	Foreign []DNSKEY `json:"foreign,omitempty"`
 
 	Ask    *Ask    `json:"ask,omitempty"`
 	Block  *Block  `json:"block,omitempty"`
@@ -120,6 +124,7 @@ type Roll struct {
 	LastLook Instant                       `json:"last_look"`
 	LastGap  time.Duration                 `json:"last_gap"` // between the last two looks
 	Servers  []ServerState                 `json:"servers"`
+	Serial   uint32                        `json:"serial"`  // largest SOA serial in the last look that asked for it
 	DSSeen   []DS                          `json:"ds_seen"` // union over the parent's servers in the last look that asked them
 
 	NextCheck time.Time `json:"next_check"`

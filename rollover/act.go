@@ -1,0 +1,396 @@
+package rollover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// intend prepares the step to enter: it reads the keys, checks that they are
+// those that rollover left, and writes down what is about to be done. A step
+// that only asks the parent changes no key and needs no intent.
+func (v *visit) intend(ctx context.Context) {
+	step := v.entering.Enter
+	if step == nil || v.roll.Intent != nil {
+		return
+	}
+	commands := v.roll.commands(*step)
+	if len(commands) == 0 {
+		return
+	}
+	inv, err := v.known(ctx)
+	if err != nil {
+		return
+	}
+	if !sameKeys(v.roll.Keys, inv.Keys) {
+		v.block(v.roll.changed(v.roll.Keys, inv.Keys, v.explain))
+		return
+	}
+	if err := v.refreshContents(ctx, *step); err != nil {
+		v.fail(err)
+		return
+	}
+	v.roll.Phase = PhaseActing
+	v.roll.Intent = &Intent{
+		Step: step.Name, Before: inv.Keys, Commands: commands, ZoneKind: inv.Kind, GoOn: v.entering.GoOn, Since: v.engine.Now().Wall,
+	}
+	v.inventory, v.dirty = &inv, true
+}
+
+// known is the reading of the zone that start has made, or a fresh one.
+func (v *visit) known(ctx context.Context) (Inventory, error) {
+	if inv := v.inventory; inv != nil {
+		v.inventory = nil
+		return *inv, nil
+	}
+	return v.read(ctx)
+}
+
+// refreshContents reads the zone's records again before a step that ends
+// signatures of the old key, if the SOA serial says that they may have changed
+// since they were last read: a larger TTL may have come in.
+func (v *visit) refreshContents(ctx context.Context, step Step) error {
+	serial := v.roll.Serial
+	if !step.TakesAway() || !v.roll.signsData() || serial == v.dossier.Ledger.ZoneSerial {
+		return nil
+	}
+	c, err := v.engine.Signer.Contents(ctx, v.dossier.Zone)
+	if err != nil {
+		return fmt.Errorf("reading the records of %s for their largest TTL: %w", v.dossier.Zone, err)
+	}
+	v.dossier.Ledger.learnContents(c, serial, v.engine.Now().Wall)
+	return nil
+}
+
+func (r *Roll) signsData() bool {
+	for _, k := range r.Old {
+		if k.Role.SignsData() {
+			return true
+		}
+	}
+	return false
+}
+
+// act carries out the open intent, or takes one up that an earlier run left:
+// read, see how far it has come, do the next command, read back. The same loop
+// serves both, so that recovery is not a path of its own. It stops between two
+// commands when asked to.
+func (v *visit) act(ctx context.Context) {
+	intent := v.roll.Intent
+	if intent == nil || intent.Applied {
+		return
+	}
+	inv, err := v.known(ctx)
+	if err != nil {
+		return
+	}
+	steps := actor{visit: v, intent: intent, inv: inv, last: -1}
+	for range 2 * (len(intent.Commands) + maxCollisions) {
+		done, err := steps.next(ctx)
+		if err != nil {
+			v.fail(err)
+			return
+		}
+		if done || v.roll.State != StateActive {
+			return
+		}
+	}
+	v.fail(fmt.Errorf("step %q of %s did not come to an end: keys with tags that are taken were made %d times", intent.Step, v.dossier.Zone, maxCollisions))
+}
+
+// maxCollisions is how often a key is made anew because its tag is taken. One
+// in 65,536 is, so five in a row mean that something else is wrong.
+const maxCollisions = 5
+
+// actor carries out one intent.
+type actor struct {
+	*visit
+	intent *Intent
+	inv    Inventory
+	last   int   // commands in effect when the last one was given
+	failed error // what pdnsutil said to it; never believed, but told if nothing changed
+}
+
+// next does the next command of the intent and reads back; done says that all
+// are in effect.
+func (a *actor) next(ctx context.Context) (done bool, err error) {
+	n, made, ok := a.intent.progress(a.inv.Keys)
+	if !ok {
+		a.block(a.roll.changed(a.intent.Before, a.inv.Keys, a.explain))
+		return false, nil
+	}
+	if bad, collides := a.collision(made); collides {
+		return false, a.do(ctx, Command{VerbRemove, bad})
+	}
+	if n == len(a.intent.Commands) {
+		a.applied(made)
+		return true, nil
+	}
+	if n == a.last {
+		return false, a.stuck(a.intent.Commands[n].resolve(made))
+	}
+	if ctx.Err() != nil {
+		return false, fmt.Errorf("interrupted in step %q of %s, which goes on at the next advance: %w", a.intent.Step, a.dossier.Zone, context.Cause(ctx))
+	}
+	a.last = n
+	return false, a.do(ctx, a.intent.Commands[n].resolve(made))
+}
+
+func (a *actor) collision(made []Key) (Key, bool) {
+	for _, k := range made {
+		if a.roll.collides(k, a.inv.Keys) {
+			a.last = -1
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+// stuck is the error for a command that had no effect.
+func (a *actor) stuck(c Command) error {
+	if a.failed != nil {
+		return fmt.Errorf("step %q of %s: %w", a.intent.Step, a.dossier.Zone, a.failed)
+	}
+	return fmt.Errorf("%w: step %q of %s: %q ended well, but show-zone does not show its effect: run it by hand and look", ErrUnavailable, a.intent.Step, a.dossier.Zone, a.explain(c))
+}
+
+// do gives one command and reads the key list back. Once begun it is not
+// interrupted: a half-run pdnsutil is worse than a late exit.
+func (a *actor) do(ctx context.Context, c Command) error {
+	ctx = context.WithoutCancel(ctx)
+	a.failed = a.engine.Signer.Do(ctx, a.dossier.Zone, c)
+	inv, err := a.read(ctx)
+	if err != nil {
+		if a.failed != nil {
+			return fmt.Errorf("step %q of %s: %w (and the keys cannot be read back)", a.intent.Step, a.dossier.Zone, a.failed)
+		}
+		return a.err
+	}
+	a.inv = inv
+	return nil
+}
+
+// applied notes that all commands are in effect.
+func (a *actor) applied(made []Key) {
+	a.intent.Applied = true
+	a.roll.Keys = a.inv.Keys
+	if len(made) > 0 {
+		a.roll.New = withRole(made, a.roll.SpecNew)
+	}
+	a.roll.Old = current(a.roll.Old, a.inv.Keys)
+	a.roll.New = current(a.roll.New, a.inv.Keys)
+	a.dirty = true
+}
+
+// withRole gives keys that were made the role they were made for.
+func withRole(made, specs []Key) []Key {
+	for i := range made {
+		for _, s := range specs {
+			if s.Flags == made[i].Flags && s.Algorithm == made[i].Algorithm {
+				made[i].Role = s.Role
+			}
+		}
+	}
+	return made
+}
+
+// current is a side with the states that its keys have now; keys that are
+// gone keep the last state that was seen.
+func current(side, keys []Key) []Key {
+	out := make([]Key, len(side))
+	for i, k := range side {
+		out[i] = k
+		for _, now := range keys {
+			if now.ID == k.ID && now.Tag == k.Tag {
+				now.Role = k.Role
+				out[i] = now
+			}
+		}
+		if !containsID(keys, k.ID) {
+			out[i].Active, out[i].Published = false, false
+		}
+	}
+	return out
+}
+
+func containsID(keys []Key, id int) bool {
+	for _, k := range keys {
+		if k.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// applied says whether the keys are as intended and the servers must be told.
+func (v *visit) applied() bool {
+	return v.roll != nil && v.roll.Intent != nil && v.roll.Intent.Applied
+}
+
+// transfers says whether secondaries transfer the zone from this PowerDNS.
+func (v *visit) transfers() bool {
+	kind := v.roll.Intent.ZoneKind
+	return kind == KindMaster || kind == KindProducer
+}
+
+// bump raises the SOA serial where secondaries compare it. The new serial is
+// taken for known contents if nobody else can have raised it in between.
+func (v *visit) bump(ctx context.Context) {
+	if !v.transfers() {
+		return
+	}
+	serial, err := v.engine.Signer.BumpSerial(context.WithoutCancel(ctx), v.dossier.Zone)
+	if err != nil {
+		v.fail(fmt.Errorf("raising the SOA serial of %s: %w", v.dossier.Zone, err))
+		return
+	}
+	if l := &v.dossier.Ledger; serial == l.ZoneSerial+1 {
+		l.ZoneSerial = serial
+	}
+}
+
+// conclude ends the round of a zone: a step whose actions are in effect was
+// entered; else the next look is set.
+func (v *visit) conclude() {
+	if v.roll == nil || v.roll.State != StateActive {
+		return
+	}
+	switch intent := v.roll.Intent; {
+	case v.err != nil:
+		v.trouble()
+		return
+	case intent != nil:
+		v.enter(intent.Step, intent.GoOn)
+	case v.entering.Enter != nil:
+		v.enter(v.entering.Enter.Name, "")
+	}
+	v.recovered()
+	v.schedule()
+}
+
+// trouble notes a failure of this tick; an unchanged one is told once a day.
+// Being interrupted is none: the next tick goes on at once.
+func (v *visit) trouble() {
+	now := v.engine.Now().Wall
+	v.roll.NextCheck, v.dirty = now, true
+	if errors.Is(v.err, context.Canceled) {
+		return
+	}
+	v.roll.NextCheck = now.Add(v.setting.Policy.CheckInterval)
+	was := v.roll.Trouble
+	if was != nil && was.Text == v.err.Error() && now.Sub(was.ToldAt) < 24*time.Hour {
+		v.told = true
+		return
+	}
+	v.roll.Trouble = &Trouble{Text: v.err.Error(), Since: now, ToldAt: now}
+	v.event(EventTrouble, v.roll.Step, v.err.Error())
+}
+
+func (v *visit) recovered() {
+	if v.roll.Trouble != nil {
+		v.event(EventRecovered, v.roll.Step, "works again; the trouble was: "+v.roll.Trouble.Text)
+		v.roll.Trouble = nil
+	}
+}
+
+// enter records that a step was entered: its actions are in effect.
+func (v *visit) enter(name, goOn string) {
+	now := v.engine.Now().Wall
+	r := v.roll
+	r.Intent, r.Need = nil, nil
+	r.Steps = append(r.Steps, StepRecord{name, now})
+	r.StepEnteredAt, v.moved, v.dirty = now, true, true
+	v.changed++
+	if goOn != "" {
+		r.Kind, r.Step = goOn, "publish"
+		v.event(EventRescued, name, "the parent has the DS of the new key without that of the old one: the new key signs beside the old one from now on; going on as "+goOn)
+		return
+	}
+	r.Step = name
+	kind, err := r.kind()
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	at, err := kind.index(name)
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	step := kind.Steps[at]
+	v.event(EventEntered, name, describeActions(step), v.evidence(step)...)
+	v.asked(step)
+	if at == len(kind.Steps)-1 {
+		v.finish(kind)
+	}
+}
+
+func describeActions(s Step) string {
+	if len(s.Actions) == 0 {
+		return s.Name
+	}
+	words := make([]string, len(s.Actions))
+	for i, a := range s.Actions {
+		words[i] = a.String()
+	}
+	return s.Name + ": " + strings.Join(words, ", then ")
+}
+
+// evidence is what made a step possible, for the history: each wait with what
+// every server had earned.
+func (v *visit) evidence(step Step) []string {
+	var out []string
+	for _, w := range step.Waits {
+		hold := ""
+		if w.Strength == StrengthSettled {
+			hold = ", needed " + v.setting.Policy.formula(v.roll.ttl(w.Statement, v.dossier.Ledger, v.setting.Policy))
+		}
+		out = append(out, w.String()+hold)
+		for _, s := range v.roll.Servers {
+			if h, ok := v.roll.Held[w.Statement.String()][s.place()]; ok {
+				out = append(out, fmt.Sprintf("%s %s: since %s, earned %s", s.Name, s.Address, h.Since.UTC().Format(time.RFC3339), h.Earned.Round(time.Millisecond)))
+			}
+		}
+	}
+	return out
+}
+
+// asked notes what the parent is asked for from this step on.
+func (v *visit) asked(step Step) {
+	for _, a := range step.Actions {
+		if a.Verb == askParent {
+			v.roll.Ask = &Ask{Sides: a.Sides, Since: v.roll.StepEnteredAt}
+			add, del := v.roll.parentTodo(v.setting.Policy)
+			v.event(EventDSNeeded, step.Name, todoText(add, del))
+		}
+	}
+}
+
+// finish ends the rollover.
+func (v *visit) finish(kind Kind) {
+	r := v.roll
+	r.Phase, r.EndedAt = PhaseFinished, r.StepEnteredAt
+	if kind.Type == "cancel" {
+		r.State = StateCancelled
+		v.event(EventCancelled, r.Step, "cancelled: the zone has its old keys as before")
+		return
+	}
+	r.State = StateDone
+	v.event(EventDone, r.Step, fmt.Sprintf("%s rollover done in %s", r.Type, r.EndedAt.Sub(r.StartedAt).Round(time.Second)))
+}
+
+// schedule sets the next look: when an unmet wait is to be looked at again, or
+// when enough time can have been earned, whichever is sooner.
+func (v *visit) schedule() {
+	wait := v.setting.Policy.CheckInterval
+	if n := v.roll.Need; n != nil && len(n.Lagging) == 0 {
+		wait = min(wait, n.Remaining)
+	}
+	if v.moved {
+		wait = 0
+	}
+	v.roll.NextCheck = v.engine.Now().Wall.Add(wait)
+	v.dirty = true
+}

@@ -1,0 +1,525 @@
+package rollover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Engine advances rollovers: it looks, decides, records the intent, acts,
+// reads back, looks again, and records the result.
+type Engine struct {
+	Signer   Signer
+	Observer Observer
+	Journal  Journal
+	// Setting is what the configuration says of a zone.
+	Setting func(zone string) Setting
+	// Now reads the clocks; the only way for time to come in.
+	Now func() Instant
+	// Tell is called with each event after it was saved; nil is allowed.
+	Tell func(Event)
+	// Workers is how many zones are worked on at once; 1 if not set.
+	Workers int
+}
+
+// Setting is what the configuration says of one zone.
+type Setting struct {
+	Policy        Policy
+	Servers       []string
+	ServersOnly   bool
+	ParentServers []string
+	Exclude       []string
+}
+
+// Report is what a tick did. Failed holds the zones whose tick failed, with
+// the error; their rollovers go on at the next tick from where they were.
+type Report struct {
+	Changed int // steps entered, rollovers blocked
+	Failed  map[string]error
+	// Told says for a failed zone that this failure was told within a day.
+	Told map[string]bool
+}
+
+// batch is how many zones go through a round together: enough to share one
+// purge, few enough to keep memory small.
+const batch = 1000
+
+// Tick takes each zone as far as it can go now.
+func (e *Engine) Tick(ctx context.Context, zones []string) (Report, error) {
+	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
+	for part := range slices.Chunk(zones, batch) {
+		visits := make([]*visit, 0, len(part))
+		for _, zone := range part {
+			d, err := e.Journal.Load(zone)
+			if err != nil {
+				return report, fmt.Errorf("loading the state of %s: %w", zone, err)
+			}
+			visits = append(visits, e.visit(d))
+		}
+		if err := e.rounds(ctx, visits); err != nil {
+			return report, err
+		}
+		for _, v := range visits {
+			v.report(&report)
+		}
+	}
+	return report, nil
+}
+
+// rounds takes visits through rounds of look, decide, intend, act, serve and
+// save, until nothing moves any more.
+func (e *Engine) rounds(ctx context.Context, visits []*visit) error {
+	for moving := visits; len(moving) > 0; {
+		e.each(moving, func(v *visit) { v.observe(ctx) })
+		e.each(moving, func(v *visit) { v.intend(ctx) })
+		if err := e.save(moving); err != nil {
+			return err
+		}
+		e.each(moving, func(v *visit) { v.act(ctx) })
+		e.serve(ctx, moving)
+		for _, v := range moving {
+			v.conclude()
+		}
+		if err := e.save(moving); err != nil {
+			return err
+		}
+		moving = slices.DeleteFunc(slices.Clone(moving), func(v *visit) bool { return !v.moved || v.err != nil || ctx.Err() != nil })
+	}
+	return nil
+}
+
+// each runs f for the visits, a few at a time.
+func (e *Engine) each(visits []*visit, f func(*visit)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, max(e.Workers, 1))
+	for _, v := range visits {
+		if v.err != nil || v.roll == nil || v.roll.State != StateActive {
+			continue
+		}
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer wg.Done()
+			defer func() { <-slots }()
+			f(v)
+		}()
+	}
+	wg.Wait()
+}
+
+// save stores what has changed, all zones in one transaction, and then tells
+// the events.
+func (e *Engine) save(visits []*visit) error {
+	var entries []Entry
+	var events []Event
+	for _, v := range visits {
+		if !v.dirty {
+			continue
+		}
+		entries = append(entries, Entry{v.dossier, v.events})
+		events = append(events, v.events...)
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	if err := e.Journal.Save(entries...); err != nil {
+		return fmt.Errorf("saving the state of %s (and of %d more zones): %w", entries[0].Dossier.Zone, len(entries)-1, err)
+	}
+	for _, v := range visits {
+		v.dirty, v.events = false, nil
+	}
+	for _, event := range events {
+		if e.Tell != nil {
+			e.Tell(event)
+		}
+	}
+	return nil
+}
+
+// serve makes the running servers show what was done: for each zone that
+// secondaries transfer the SOA serial, then one purge for all, then notify.
+// In any other order secondaries stay behind until their refresh timer.
+func (e *Engine) serve(ctx context.Context, visits []*visit) {
+	acted := slices.DeleteFunc(slices.Clone(visits), func(v *visit) bool { return v.err != nil || !v.applied() })
+	e.each(acted, func(v *visit) { v.bump(ctx) })
+	var zones, notify []string
+	for _, v := range acted {
+		if v.err != nil {
+			continue
+		}
+		zones = append(zones, v.dossier.Zone)
+		if v.transfers() {
+			notify = append(notify, v.dossier.Zone)
+		}
+	}
+	if len(zones) == 0 {
+		return
+	}
+	if err := e.Signer.Refresh(context.WithoutCancel(ctx), zones, notify); err != nil {
+		for _, v := range acted {
+			v.fail(fmt.Errorf("making the running server show the change of %s: %w", v.dossier.Zone, err))
+		}
+	}
+}
+
+// visit is one zone in one tick.
+type visit struct {
+	engine  *Engine
+	dossier Dossier
+	roll    *Roll // dossier.Roll
+	setting Setting
+	events  []Event
+	err     error
+	dirty   bool // to be saved
+	moved   bool // a step was entered in this round
+	changed int
+	told    bool // err was told already, less than a day ago
+	// sighting and inventory are what start has seen already, to be used once.
+	sighting  *Sighting
+	inventory *Inventory
+	entering  Verdict // of this round
+}
+
+func (e *Engine) visit(d Dossier) *visit {
+	return &visit{engine: e, dossier: d, roll: d.Roll, setting: e.Setting(d.Zone)}
+}
+
+func (v *visit) event(name, step, text string, evidence ...string) {
+	v.events = append(v.events, Event{
+		At: v.engine.Now().Wall, Zone: v.dossier.Zone, Roll: v.roll.ID, Event: name, Step: step, Text: text, Evidence: evidence,
+	})
+	v.dirty = true
+}
+
+// fail records a failure: the tick of this zone ends, the rollover stays as it is.
+func (v *visit) fail(err error) {
+	if v.err == nil {
+		v.err = err
+	}
+	v.dirty = true
+}
+
+func (v *visit) report(r *Report) {
+	r.Changed += v.changed
+	if v.err == nil {
+		return
+	}
+	r.Failed[v.dossier.Zone] = v.err
+	r.Told[v.dossier.Zone] = v.told
+}
+
+// block stops the rollover until the operator has looked.
+func (v *visit) block(b *Block) {
+	b.Since = v.engine.Now().Wall
+	v.roll.State, v.roll.Block = StateBlocked, b
+	v.changed++
+	v.event(EventBlocked, v.roll.Step, b.Reason+"; "+b.Remedy)
+}
+
+// observe looks at the zone and decides. With an open intent there is nothing
+// to decide: it is carried out first.
+func (v *visit) observe(ctx context.Context) {
+	v.entering, v.moved = Verdict{}, false
+	if v.roll.Intent != nil {
+		return
+	}
+	kind, err := v.roll.kind()
+	if err != nil {
+		v.block(&Block{Code: BlockUnknownVersion, Reason: err.Error(), Remedy: "use the version of rollover that wrote this state"})
+		return
+	}
+	sighting, err := v.look(ctx, kind)
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	before := v.roll.Held
+	v.learn(sighting)
+	roll, verdict := kind.Next(*v.roll, v.dossier.Ledger, sighting, v.setting.Policy)
+	*v.roll = roll
+	v.describe(sighting)
+	if v.surprised(before, sighting) && !v.keysAsExpected(ctx, sighting) {
+		return
+	}
+	v.judge(verdict)
+}
+
+// judge notes a verdict.
+func (v *visit) judge(verdict Verdict) {
+	v.dirty, v.roll.Need = true, verdict.Need
+	switch {
+	case verdict.Block != nil:
+		v.block(verdict.Block)
+	case verdict.Need != nil:
+		v.roll.Phase = PhaseHolding
+		if len(verdict.Need.Lagging) > 0 {
+			v.roll.Phase = PhaseSpreading
+		}
+	default:
+		v.entering = verdict
+	}
+}
+
+// look asks the servers of every record that the next step and those before it
+// rely on.
+func (v *visit) look(ctx context.Context, kind Kind) (Sighting, error) {
+	if s := v.sighting; s != nil {
+		v.sighting = nil
+		return *s, nil
+	}
+	s, err := v.engine.Observer.Look(ctx, v.question(kind.records(v.roll.Step)...))
+	if err != nil {
+		return s, fmt.Errorf("looking at the name servers of %s: %w", v.dossier.Zone, err)
+	}
+	return s, nil
+}
+
+// records is what has to be looked at: what the waits of the next step and of
+// the steps before it speak about, and the DS set where the parent could force
+// a rescue. The DNSKEY set is always looked at: it shows whether somebody else
+// changed the keys. Data is looked at whenever it changes its signer, for the
+// ledger needs its TTLs from before that.
+func (k Kind) records(step string) []Record {
+	at, err := k.index(step)
+	if err != nil {
+		return nil
+	}
+	out := []Record{RecordDNSKEY}
+	for _, s := range k.Steps[:min(at+2, len(k.Steps))] {
+		for _, w := range s.Waits {
+			if !slices.Contains(out, w.Record) {
+				out = append(out, w.Record)
+			}
+		}
+	}
+	if k.Rescue != "" && !slices.Contains(out, RecordDS) {
+		out = append(out, RecordDS)
+	}
+	if k.Role.SignsData() && !slices.Contains(out, RecordData) {
+		out = append(out, RecordData)
+	}
+	return out
+}
+
+func (v *visit) question(records ...Record) Question {
+	q := Question{
+		Zone: v.dossier.Zone, Records: records, Samples: v.dossier.Ledger.Samples,
+		Servers: v.setting.Servers, ServersOnly: v.setting.ServersOnly, ParentServers: v.setting.ParentServers,
+		Exclude:    slices.Clone(v.setting.Exclude),
+		Validators: v.setting.Policy.Evidence == EvidenceResolver && slices.Contains(records, RecordDS),
+	}
+	for _, x := range v.dossier.Excluded {
+		q.Exclude = append(q.Exclude, x.Address)
+	}
+	if v.roll == nil {
+		return q
+	}
+	for _, k := range v.roll.allKeys() {
+		if d := k.DNSKEY(); k.PublicKey != "" && !slices.Contains(q.Keys, d) {
+			q.Keys = append(q.Keys, d)
+		}
+	}
+	for _, s := range v.roll.Servers {
+		q.Known = append(q.Known, s.Server)
+	}
+	return q
+}
+
+// learn takes a sighting into the ledger, learns the public keys of ZSKs from
+// DNSKEY sets that are signed by a key PowerDNS showed us, and reports a clock
+// that jumped.
+func (v *visit) learn(s Sighting) {
+	v.dossier.Ledger.learn(s)
+	v.roll.learnPublicKeys(s)
+	was := v.dossier.Clock
+	v.dossier.Clock = s.At
+	if was.IsZero() {
+		return
+	}
+	if d := s.At.drift(was); d > maxDrift || d < -maxDrift {
+		v.event(EventClock, v.roll.Step, fmt.Sprintf("the wall clock moved by %s against the boot clock since the last tick; waits are counted by the boot clock and are not affected", d.Round(time.Second)))
+	}
+}
+
+func (r *Roll) learnPublicKeys(s Sighting) {
+	for _, list := range []*[]Key{&r.Keys, &r.Old, &r.New} {
+		fresh := slices.Clone(*list)
+		for i := range fresh {
+			if fresh[i].PublicKey == "" {
+				fresh[i].PublicKey = r.publicKey(fresh[i], s)
+			}
+		}
+		*list = fresh
+	}
+}
+
+// publicKey is the one public key with the key's flags, algorithm and tag in
+// the authentic DNSKEY sets of a sighting; empty when there is none or several.
+func (r *Roll) publicKey(k Key, s Sighting) string {
+	found := ""
+	for _, v := range s.Servers {
+		if v.DNSKEY == nil || !r.authentic(*v.DNSKEY) {
+			continue
+		}
+		for _, d := range v.DNSKEY.Keys {
+			if !k.Matches(d) || d.PublicKey == found {
+				continue
+			}
+			if found != "" {
+				return ""
+			}
+			found = d.PublicKey
+		}
+	}
+	return found
+}
+
+// describe notes for status what each server showed.
+func (v *visit) describe(s Sighting) {
+	r := v.roll
+	var servers []ServerState
+	for _, old := range r.Servers {
+		asked := slices.ContainsFunc(s.Servers, func(o ServerSighting) bool { return o.Role == old.Role })
+		if !asked {
+			servers = append(servers, old)
+		}
+	}
+	for _, o := range s.Servers {
+		servers = append(servers, r.serverState(o))
+	}
+	r.Servers = servers
+	if slices.Contains(s.Records, RecordDS) {
+		r.DSSeen = s.dsSeen()
+	}
+	if serial := s.serial(); serial != 0 {
+		r.Serial = serial
+	}
+}
+
+// serverState sums up what one server showed of the statements that count.
+func (r *Roll) serverState(o ServerSighting) ServerState {
+	state := ServerState{Server: o.Server, OK: o.Unknown == "", Detail: o.Unknown}
+	switch {
+	case o.Unchecked != "":
+		state.Detail = "not checked: " + o.Unchecked
+	case o.Unknown != "":
+	case o.Role == RoleParent && o.DS != nil:
+		state.Detail = "DS " + tags(o.DS.Set)
+	case o.DNSKEY != nil:
+		state.Detail = "DNSKEY " + keyTags(o.DNSKEY.Keys) + ", signed by " + keyTags(o.DNSKEY.Signers)
+	}
+	return state
+}
+
+// serial is the largest SOA serial in a sighting, 0 if none was asked for. It
+// is only compared for equality, so wrapping does not matter.
+func (s Sighting) serial() uint32 {
+	out := uint32(0)
+	for _, o := range s.Servers {
+		out = max(out, o.Serial)
+	}
+	return out
+}
+
+func (s Sighting) dsSeen() []DS {
+	var out []DS
+	for _, v := range s.Servers {
+		if v.DS == nil {
+			continue
+		}
+		for _, d := range v.DS.Set {
+			if !slices.Contains(out, d) {
+				out = append(out, d)
+			}
+		}
+	}
+	return sorted(out)
+}
+
+func keyTags(keys []DNSKEY) string {
+	if len(keys) == 0 {
+		return "none"
+	}
+	out := ""
+	for i, k := range keys {
+		if i > 0 {
+			out += ", "
+		}
+		out += fmt.Sprint(k.Tag())
+	}
+	return out
+}
+
+// surprised says whether a look gives reason to read the key list although no
+// step is due: a server showed a key that nobody knows, or does not show any
+// more what it had shown.
+func (v *visit) surprised(before map[string]map[string]Holding, s Sighting) bool {
+	for _, o := range s.Servers {
+		if o.DNSKEY != nil && v.roll.authentic(*o.DNSKEY) && len(v.roll.unknown(*o.DNSKEY)) > 0 {
+			return true
+		}
+	}
+	for statement, servers := range v.roll.Held {
+		for address, h := range servers {
+			if before[statement][address].Good && h.Since.IsZero() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (r *Roll) unknown(k KeyVersion) []DNSKEY {
+	var out []DNSKEY
+	for _, d := range k.Keys {
+		ours := slices.ContainsFunc(r.allKeys(), func(k Key) bool { return k.Matches(d) })
+		if !ours && !slices.Contains(r.Foreign, d) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// keysAsExpected reads the key list and blocks the rollover if it is not what
+// rollover left. What is served beyond it is foreign from now on.
+func (v *visit) keysAsExpected(ctx context.Context, s Sighting) bool {
+	inv, err := v.read(ctx)
+	if err != nil {
+		return false
+	}
+	if !sameKeys(v.roll.Keys, inv.Keys) {
+		v.block(v.roll.changed(v.roll.Keys, inv.Keys, v.explain))
+		return false
+	}
+	for _, o := range s.Servers {
+		if o.DNSKEY != nil && v.roll.authentic(*o.DNSKEY) {
+			v.roll.Foreign = append(v.roll.Foreign, v.roll.unknown(*o.DNSKEY)...)
+		}
+	}
+	return true
+}
+
+func (v *visit) explain(c Command) string { return v.engine.Signer.Explain(v.dossier.Zone, c) }
+
+// read reads the zone from PowerDNS; what cannot be rolled blocks.
+func (v *visit) read(ctx context.Context) (Inventory, error) {
+	inv, err := v.engine.Signer.Inventory(ctx, v.dossier.Zone)
+	switch {
+	case errors.Is(err, ErrUnknownZone):
+		v.block(&Block{Code: BlockZoneChanged, Reason: "PowerDNS does not have the zone any more",
+			Remedy: fmt.Sprintf("restore the zone, then: rollover resume --zone %s; or: rollover cancel --abandon --zone %s", v.dossier.Zone, v.dossier.Zone)})
+		return inv, err
+	case err != nil:
+		v.fail(fmt.Errorf("reading the keys of %s: %w", v.dossier.Zone, err))
+		return inv, err
+	}
+	if err := rollable(inv); err != nil {
+		v.block(&Block{Code: BlockZoneChanged, Reason: err.Error(), Remedy: fmt.Sprintf("undo that, then: rollover resume --zone %s", v.dossier.Zone)})
+		return inv, err
+	}
+	inv.Keys = withPublicKeys(inv.Keys, v.roll.allKeys())
+	return inv, nil
+}

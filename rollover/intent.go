@@ -1,0 +1,217 @@
+package rollover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// commands is what the actions of a step mean for the keys as they are. Asking
+// the parent is no command; a key that is gone already needs none to be removed.
+func (r *Roll) commands(step Step) []Command {
+	var out []Command
+	for _, a := range step.Actions {
+		switch a.Verb {
+		case publish:
+			for _, spec := range r.SpecNew {
+				out = append(out, Command{VerbCreate, spec})
+			}
+		case activate:
+			out = append(out, r.each(VerbActivate, a.Sides[0])...)
+		case deactivate:
+			out = append(out, r.each(VerbDeactivate, a.Sides[0])...)
+		case remove:
+			out = append(out, r.each(VerbRemove, a.Sides[0])...)
+		}
+	}
+	return out
+}
+
+// each is one command for every key of a side. Keys that are still to be
+// created stand as their spec, with ID 0.
+func (r *Roll) each(verb Verb, side Side) []Command {
+	keys := r.side(side)
+	if side == New && len(keys) == 0 {
+		keys = r.SpecNew
+	}
+	var out []Command
+	for _, k := range keys {
+		there := k.ID == 0 || slices.ContainsFunc(r.Keys, func(o Key) bool { return o.ID == k.ID })
+		if there || verb != VerbRemove {
+			out = append(out, Command{verb, k})
+		}
+	}
+	return out
+}
+
+// apply is the key list after a command, as it must turn out.
+func apply(keys []Key, c Command) []Key {
+	out := slices.Clone(keys)
+	if c.Verb == VerbCreate {
+		return append(out, c.Key)
+	}
+	for i := range out {
+		if !c.concerns(out[i]) {
+			continue
+		}
+		switch c.Verb {
+		case VerbActivate:
+			out[i].Active = true
+		case VerbDeactivate:
+			out[i].Active = false
+		case VerbRemove:
+			return slices.Delete(out, i, i+1)
+		}
+	}
+	return out
+}
+
+// concerns says whether a command is about a key; a key still to be created
+// is known by its ID 0 and its algorithm and flags.
+func (c Command) concerns(k Key) bool {
+	return c.Key.ID == k.ID && c.Key.Algorithm == k.Algorithm && c.Key.Flags == k.Flags
+}
+
+// progress says how many of the intent's commands are in effect, by comparing
+// the key list found with the list before and after each prefix of them; and
+// which new keys were made, in order. ok is false when the list fits none:
+// somebody else changed the keys.
+func (i Intent) progress(found []Key) (done int, made []Key, ok bool) {
+	states := [][]Key{i.Before}
+	for _, c := range i.Commands {
+		states = append(states, apply(states[len(states)-1], c))
+	}
+	for n := len(states) - 1; n >= 0; n-- {
+		if made, ok := adopt(states[n], found); ok {
+			return n, made, true
+		}
+	}
+	return 0, nil, false
+}
+
+// adopt compares a predicted list with the one found. Keys predicted with
+// ID 0 stand for keys that PowerDNS numbered; each must be found exactly once
+// among those that were not there before.
+func adopt(predicted, found []Key) (made []Key, ok bool) {
+	if len(predicted) != len(found) {
+		return nil, false
+	}
+	rest := slices.Clone(found)
+	for _, want := range predicted {
+		if want.ID == 0 {
+			continue
+		}
+		i := slices.IndexFunc(rest, func(k Key) bool { return k.ID == want.ID && k.same(want) })
+		if i < 0 {
+			return nil, false
+		}
+		rest = slices.Delete(rest, i, i+1)
+	}
+	for _, want := range predicted {
+		if want.ID != 0 {
+			continue
+		}
+		i := slices.IndexFunc(rest, want.madeAs)
+		if i < 0 {
+			return nil, false
+		}
+		made = append(made, rest[i])
+		rest = slices.Delete(rest, i, i+1)
+	}
+	return made, true
+}
+
+// madeAs says whether a key found is what a spec asked for.
+func (k Key) madeAs(found Key) bool {
+	return k.Flags == found.Flags && k.Algorithm == found.Algorithm && k.Bits == found.Bits &&
+		k.Active == found.Active && k.Published == found.Published
+}
+
+// collides says whether a new key has the tag of another key of the zone or of
+// a DS at the parent. Validators tell keys apart by tag and algorithm first;
+// three keys with one tag took a top-level domain off the net (.de, 2026).
+func (r *Roll) collides(made Key, keys []Key) bool {
+	for _, k := range slices.Concat(keys, r.Old) {
+		if k.ID != made.ID && k.Tag == made.Tag {
+			return true
+		}
+	}
+	return slices.ContainsFunc(r.DSSeen, func(d DS) bool { return d.Tag == made.Tag }) ||
+		slices.ContainsFunc(r.Foreign, func(d DNSKEY) bool { return d.Tag() == made.Tag })
+}
+
+// resolve fills in the number of a key that was made by an earlier command.
+func (c Command) resolve(made []Key) Command {
+	if c.Verb == VerbCreate || c.Key.ID != 0 {
+		return c
+	}
+	for _, k := range made {
+		if k.Algorithm == c.Key.Algorithm && k.Flags == c.Key.Flags {
+			c.Key = k
+		}
+	}
+	return c
+}
+
+// changed is the block for a key list that is not what rollover left.
+func (r *Roll) changed(expected, found []Key, explain func(Command) string) *Block {
+	diffs := diffKeys(expected, found)
+	return &Block{
+		Code:   BlockKeysChanged,
+		Reason: "the keys in PowerDNS are not those that rollover left: " + strings.Join(diffs, "; "),
+		Remedy: r.remedyForKeys(expected, found, explain),
+	}
+}
+
+func (r *Roll) remedyForKeys(expected, found []Key, explain func(Command) string) string {
+	var undo []string
+	for _, k := range found {
+		i := slices.IndexFunc(expected, func(o Key) bool { return o.ID == k.ID && o.Tag == k.Tag })
+		switch {
+		case i < 0:
+			undo = append(undo, explain(Command{VerbRemove, k}))
+		case expected[i].Active && !k.Active:
+			undo = append(undo, explain(Command{VerbActivate, k}))
+		case !expected[i].Active && k.Active:
+			undo = append(undo, explain(Command{VerbDeactivate, k}))
+		}
+	}
+	for _, k := range expected {
+		if k.ID != 0 && !slices.ContainsFunc(found, func(o Key) bool { return o.ID == k.ID }) {
+			return r.remedyForLost(k)
+		}
+	}
+	if len(undo) == 0 {
+		return fmt.Sprintf("look with `pdnsutil show-zone %s`, undo the change, then: rollover resume --zone %s", r.Zone, r.Zone)
+	}
+	return fmt.Sprintf("undo it: %s; then: rollover resume --zone %s", strings.Join(undo, "; "), r.Zone)
+}
+
+func (r *Roll) remedyForLost(k Key) string {
+	if r.cancellable() == nil && slices.ContainsFunc(r.New, func(n Key) bool { return n.ID == k.ID }) {
+		return fmt.Sprintf("the old key still signs: take the rollover back with `rollover cancel --zone %s`, then start again", r.Zone)
+	}
+	return fmt.Sprintf("restore key %d of %s from the backup of the PowerDNS database, then: rollover resume --zone %s; or leave the keys as they are with: rollover cancel --abandon --zone %s", k.Tag, r.Zone, r.Zone, r.Zone)
+}
+
+// cancellable says why a rollover cannot be taken back any more, nil if it
+// can: no step that takes something away was entered or begun, and no rescue.
+func (r *Roll) cancellable() error {
+	kind, err := r.kind()
+	if err != nil {
+		return err
+	}
+	if kind.Type == "cancel" {
+		return fmt.Errorf("%w: the rollover of %s is being cancelled already", ErrRefused, r.Zone)
+	}
+	if r.entered(RescueStep) {
+		return fmt.Errorf("%w: %s was rescued (the parent replaced the DS set): the new key must stay", ErrRefused, r.Zone)
+	}
+	for _, s := range kind.Steps {
+		begun := r.Intent != nil && r.Intent.Step == s.Name
+		if s.TakesAway() && (begun || r.entered(s.Name)) {
+			return fmt.Errorf("%w: step %q of %s has begun, and it takes something away: only going on is safe", ErrRefused, s.Name, r.Zone)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,233 @@
+package rollover
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Verdict is what a rollover may do now: enter a step, go to the rescue, wait
+// for a need, or stop because something does not fit.
+type Verdict struct {
+	Enter  *Step
+	GoOn   string // name of the kind to go on as, after a rescue
+	Need   *Need
+	Block  *Block
+	Ending bool // the step entered is the last one
+}
+
+// RescueStep is the name under which a rescue is recorded.
+const RescueStep = "rescue"
+
+// Next is the only place that decides. It learns from one look how long each
+// statement has held, and says what the rollover may do now. It is a pure
+// function: same roll, ledger, sighting and policy, same verdict.
+func (k Kind) Next(r Roll, l Ledger, s Sighting, p Policy) (Roll, Verdict) {
+	at, err := k.index(r.Step)
+	if err != nil {
+		return r, Verdict{Block: &Block{Code: BlockUnknownVersion, Reason: err.Error(), Remedy: "use the version of rollover that wrote this state"}}
+	}
+	r = k.look(r, s, p)
+	if v, ok := k.rescue(r, s, p); ok {
+		return r, v
+	}
+	if at+1 == len(k.Steps) {
+		return r, Verdict{Ending: true}
+	}
+	step := k.Steps[at+1]
+	need := k.unmet(&r, at, l, s, p)
+	if need == nil {
+		return r, Verdict{Enter: &step, Ending: at+2 == len(k.Steps)}
+	}
+	return r, Verdict{Need: need}
+}
+
+// look advances the hold times of every statement of the kind whose record was
+// looked at.
+func (k Kind) look(r Roll, s Sighting, p Policy) Roll {
+	held := map[string]map[string]Holding{}
+	maps.Copy(held, r.Held)
+	for _, st := range k.statements() {
+		if slices.Contains(s.Records, st.Record) {
+			held[st.String()] = r.hold(st, s, p)
+		}
+	}
+	if !r.LastLook.IsZero() {
+		r.LastGap = s.At.Since(r.LastLook)
+	}
+	r.Held, r.LastLook = held, s.At
+	return r
+}
+
+// hold is the hold times of one statement after this look. Servers that are
+// not in the sighting are forgotten: if they come back, they start anew.
+func (r *Roll) hold(st Statement, s Sighting, p Policy) map[string]Holding {
+	out := map[string]Holding{}
+	for _, v := range s.relevant(st.Record) {
+		was := r.Held[st.String()][v.place()]
+		verdict, detail := r.judge(st, v, s, p)
+		out[v.place()] = was.after(verdict, detail, s.At, p.MaxGap)
+	}
+	return out
+}
+
+// after is a holding after one more look. A good look earns the gap to the
+// look before if that was good too, at most maxGap. A bad look loses all. No
+// answer earns nothing and loses nothing, and the gap round it is not counted.
+func (h Holding) after(v shown, detail string, at Instant, maxGap time.Duration) Holding {
+	switch v {
+	case shownUnknown:
+		h.Last, h.Detail = Instant{}, detail
+		h.Good = false
+		return h
+	case shownNot:
+		return Holding{Detail: detail}
+	}
+	switch {
+	case h.Since.IsZero():
+		h.Since = at.Wall
+	case !h.Last.IsZero():
+		h.Earned += min(at.Since(h.Last), maxGap)
+	}
+	h.Good, h.Last, h.Detail = true, at, ""
+	return h
+}
+
+// rescue says whether the parent replaced instead of added: it shows the DS of
+// new without that of old while only old signs. Then the zone is breaking, and
+// letting new sign too is valid under either DS. It only adds.
+func (k Kind) rescue(r Roll, s Sighting, p Policy) (Verdict, bool) {
+	if k.Rescue == "" || len(r.New) == 0 || !slices.Contains(s.Records, RecordDS) || r.entered("switch") {
+		return Verdict{}, false
+	}
+	for _, v := range s.relevant(RecordDS) {
+		if v.DS == nil {
+			continue
+		}
+		if r.breaks(Has(New), RecordDS, v, p) == "" && r.breaks(Lacks(Old), RecordDS, v, p) == "" {
+			step := Step{Name: RescueStep, Actions: []Action{Activate(New)}}
+			return Verdict{Enter: &step, GoOn: k.Type + "/" + k.Rescue}, true
+		}
+	}
+	return Verdict{}, false
+}
+
+// unmet is why the step after at cannot be entered yet, nil if it can.
+func (k Kind) unmet(r *Roll, at int, l Ledger, s Sighting, p Policy) *Need {
+	step := k.Steps[at+1]
+	need := &Need{Next: step.Name}
+	for _, w := range step.Waits {
+		need.weigh(r, w, l, s, p)
+	}
+	if step.TakesAway() {
+		for _, done := range k.Steps[:at+1] {
+			for _, w := range done.Waits {
+				need.watch(r, w, s)
+			}
+		}
+	}
+	if len(need.Waits) == 0 {
+		return nil
+	}
+	need.Actor = need.actor(s)
+	return need
+}
+
+// weigh adds a wait to the need if it does not hold.
+func (n *Need) weigh(r *Roll, w Wait, l Ledger, s Sighting, p Policy) {
+	lags := r.lagging(w.Statement, s)
+	left := time.Duration(0)
+	if w.Strength == StrengthSettled {
+		left = r.left(w.Statement, l, s, p)
+	}
+	if len(lags) == 0 && left <= 0 {
+		return
+	}
+	n.add(w, lags)
+	n.Remaining = max(n.Remaining, left)
+}
+
+// watch adds a wait that an earlier step relied on if it is not seen now.
+func (n *Need) watch(r *Roll, w Wait, s Sighting) {
+	w.Strength = StrengthSeen
+	if lags := r.lagging(w.Statement, s); len(lags) > 0 {
+		n.add(w, lags)
+		n.Gone = true
+	}
+}
+
+func (n *Need) add(w Wait, lags []Lag) {
+	if !slices.Contains(n.Waits, w.String()) {
+		n.Waits = append(n.Waits, w.String())
+	}
+	if !slices.Contains(n.Records, w.Record) {
+		n.Records = append(n.Records, w.Record)
+	}
+	for _, lag := range lags {
+		if !slices.Contains(n.Lagging, lag) {
+			n.Lagging = append(n.Lagging, lag)
+		}
+	}
+}
+
+// lagging is the servers that do not show a statement in this very look.
+func (r *Roll) lagging(st Statement, s Sighting) []Lag {
+	if !slices.Contains(s.Records, st.Record) {
+		return []Lag{{Detail: fmt.Sprintf("%s was not looked at", st.Record)}}
+	}
+	servers := s.relevant(st.Record)
+	if len(servers) == 0 {
+		return []Lag{{Server: Server{Role: st.Record.on()}, Detail: "no server could be asked"}}
+	}
+	var out []Lag
+	for _, v := range servers {
+		if h := r.Held[st.String()][v.place()]; !h.Good {
+			out = append(out, Lag{v.Server, h.Detail})
+		}
+	}
+	return out
+}
+
+// left is how much longer a statement must be held, on the server that needs
+// longest: factor * q + margin less what was earned.
+func (r *Roll) left(st Statement, l Ledger, s Sighting, p Policy) time.Duration {
+	hold := p.hold(r.ttl(st, l, p))
+	left := time.Duration(0)
+	for _, v := range s.relevant(st.Record) {
+		left = max(left, hold-r.Held[st.String()][v.place()].Earned)
+	}
+	return left
+}
+
+// ttl is q: the largest TTL with which a version without the statement may
+// still be in some cache.
+func (r *Roll) ttl(st Statement, l Ledger, p Policy) time.Duration {
+	return l.largest(st.Record, func(e LedgerEntry) bool { return r.holdsIn(st, e, p) })
+}
+
+// actor says who must act: at the parent the operator, until one server shows
+// it; then the servers; and when all show it, time.
+func (n *Need) actor(s Sighting) Actor {
+	if len(n.Lagging) == 0 {
+		return ActorCaches
+	}
+	var parents, unknown int
+	for _, lag := range n.Lagging {
+		if lag.Role != RoleParent {
+			return ActorServers
+		}
+		parents++
+		if s.unknownAt(lag.Server) {
+			unknown++
+		}
+	}
+	if parents == len(s.relevant(RecordDS)) && unknown < parents {
+		return ActorYou
+	}
+	return ActorParent
+}
+
+func (s Sighting) unknownAt(server Server) bool {
+	return slices.ContainsFunc(s.Servers, func(v ServerSighting) bool { return v.Server == server && v.DS == nil })
+}

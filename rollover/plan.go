@@ -1,0 +1,102 @@
+package rollover
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// PlanStep is one step of a dated plan. Earliest is an estimate: time is
+// earned by looking, and the parent and the name servers take what they take.
+type PlanStep struct {
+	Step     string     `json:"step"`
+	DoneAt   *time.Time `json:"done_at"`
+	Earliest *time.Time `json:"earliest"`
+	Hold     string     `json:"hold"`    // formula of the longest wait, "2 x 3600 s + 3600 s"; empty if it waits for no cache
+	Waits    []string   `json:"waits"`   // as the manual prints them
+	Actions  []string   `json:"actions"` // in words
+	Commands []string   `json:"commands"`
+}
+
+// formula is the hold of a TTL as it is computed, "2 x 3600 s + 3600 s".
+func (p Policy) formula(ttl time.Duration) string {
+	return fmt.Sprintf("%g x %d s + %d s", p.Factor, int64(ttl.Seconds()), int64(p.Margin.Seconds()))
+}
+
+// Plan dates the steps of a rollover: done ones by when they were done, those
+// to come by what is still to be earned and by the TTLs in the ledger.
+func Plan(r Roll, l Ledger, p Policy, now time.Time, explain func(Command) string) ([]PlanStep, error) {
+	kind, err := r.kind()
+	if err != nil {
+		return nil, err
+	}
+	at, err := kind.index(r.Step)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]PlanStep, len(kind.Steps))
+	earliest := now
+	for i, s := range kind.Steps {
+		out[i] = r.planStep(s, l, p, explain)
+		if i <= at {
+			out[i].DoneAt, out[i].Commands = r.doneAt(s.Name), nil
+			continue
+		}
+		wait := r.longest(s, l, p)
+		if i == at+1 && r.Need != nil {
+			wait = min(wait, r.Need.Remaining)
+		}
+		earliest = earliest.Add(wait)
+		date := earliest
+		out[i].Earliest = &date
+	}
+	return out, nil
+}
+
+func (r *Roll) planStep(s Step, l Ledger, p Policy, explain func(Command) string) PlanStep {
+	out := PlanStep{Step: s.Name, Waits: []string{}, Actions: []string{}, Commands: []string{}}
+	longest := time.Duration(-1)
+	for _, w := range s.Waits {
+		out.Waits = append(out.Waits, w.String())
+		if ttl := r.ttl(w.Statement, l, p); w.Strength == StrengthSettled && ttl > longest {
+			longest, out.Hold = ttl, p.formula(ttl)
+		}
+	}
+	for _, a := range s.Actions {
+		out.Actions = append(out.Actions, a.String())
+	}
+	for _, c := range r.commands(s) {
+		out.Commands = append(out.Commands, placeholder(explain(c), c))
+	}
+	return out
+}
+
+// placeholder shows a key that is still to be made as NEW, not as id 0.
+func placeholder(command string, c Command) string {
+	if c.Verb == VerbCreate || c.Key.ID != 0 {
+		return command
+	}
+	if cut, ok := strings.CutSuffix(command, " 0"); ok {
+		return cut + " NEW"
+	}
+	return command
+}
+
+func (r *Roll) longest(s Step, l Ledger, p Policy) time.Duration {
+	out := time.Duration(0)
+	for _, w := range s.Waits {
+		if w.Strength == StrengthSettled {
+			out = max(out, p.hold(r.ttl(w.Statement, l, p)))
+		}
+	}
+	return out
+}
+
+func (r *Roll) doneAt(step string) *time.Time {
+	for i := len(r.Steps) - 1; i >= 0; i-- {
+		if r.Steps[i].Step == step {
+			return &r.Steps[i].At
+		}
+	}
+	return nil
+}

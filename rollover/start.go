@@ -1,0 +1,341 @@
+package rollover
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Order is what an operator asks for with start.
+type Order struct {
+	Zone   string
+	Type   string // zsk, ksk, csk; empty: csk for a zone with a CSK, else zsk
+	Method string // empty: what the policy says, pre-publish for a zsk
+}
+
+// Start begins a rollover and takes it as far as it can go at once, which is
+// at least the first step. It refuses whatever does not look as a zone must
+// look before its keys are touched.
+func (e *Engine) Start(ctx context.Context, o Order) (Report, error) {
+	v, err := e.prepare(ctx, o)
+	if err != nil {
+		return Report{}, err
+	}
+	v.event(EventStarted, "", fmt.Sprintf("%s rollover by %s: replacing %s", v.roll.Type, v.roll.Method, keyNames(v.roll.Old)))
+	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
+	if err := e.save([]*visit{v}); err != nil {
+		return report, err
+	}
+	err = e.rounds(ctx, []*visit{v})
+	v.report(&report)
+	return report, err
+}
+
+// Prepare does all that Start does before the first change, and returns the
+// rollover as it would begin.
+func (e *Engine) Prepare(ctx context.Context, o Order) (Dossier, error) {
+	v, err := e.prepare(ctx, o)
+	if err != nil {
+		return Dossier{}, err
+	}
+	return v.dossier, nil
+}
+
+func (e *Engine) prepare(ctx context.Context, o Order) (*visit, error) {
+	d, err := e.Journal.Load(o.Zone)
+	if err != nil {
+		return nil, fmt.Errorf("loading the state of %s: %w", o.Zone, err)
+	}
+	d.Zone = o.Zone
+	if d.Roll != nil && !d.Roll.State.Ended() {
+		return nil, fmt.Errorf("%w: a %s rollover of %s is %s already, at step %q: see `rollover status %s`", ErrRefused, d.Roll.Type, o.Zone, d.Roll.State, d.Roll.Step, o.Zone)
+	}
+	inv, err := e.Signer.Inventory(ctx, o.Zone)
+	if err != nil {
+		return nil, err
+	}
+	d.Roll, err = newRoll(o, inv, e.Setting(o.Zone).Policy, e.Now())
+	if err != nil {
+		return nil, err
+	}
+	v := e.visit(d)
+	v.inventory = &inv
+	if err := v.survey(ctx); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// survey reads the zone's records and looks at all its servers, before the
+// first change: TTLs from before it are what waits are computed from.
+func (v *visit) survey(ctx context.Context) error {
+	contents, err := v.engine.Signer.Contents(ctx, v.dossier.Zone)
+	if err != nil {
+		return fmt.Errorf("reading the records of %s: %w", v.dossier.Zone, err)
+	}
+	v.dossier.Ledger.Samples = contents.Samples
+	sighting, err := v.engine.Observer.Look(ctx, v.question(RecordDNSKEY, RecordData, RecordDS))
+	if err != nil {
+		return fmt.Errorf("looking at the name servers of %s: %w", v.dossier.Zone, err)
+	}
+	v.learn(sighting)
+	v.describe(sighting)
+	v.dossier.Ledger.learnContents(contents, v.roll.Serial, sighting.At.Wall)
+	if err := v.roll.sound(sighting, v.setting.Policy); err != nil {
+		return err
+	}
+	for _, o := range sighting.Servers {
+		if o.DNSKEY != nil {
+			v.roll.Foreign = append(v.roll.Foreign, v.roll.unknown(*o.DNSKEY)...)
+		}
+	}
+	v.sighting = &sighting
+	return nil
+}
+
+// rollable says why a zone's keys cannot be rolled here, whatever the plan.
+func rollable(inv Inventory) error {
+	show := fmt.Sprintf("`pdnsutil show-zone %s`", inv.Zone)
+	switch {
+	case inv.Presigned:
+		return fmt.Errorf("%w: %s is presigned: its signatures come with the zone transfer, and its keys are on the server that signs: run rollover there (%s)", ErrRefused, inv.Zone, show)
+	case inv.Kind == KindSlave || inv.Kind == KindConsumer:
+		return fmt.Errorf("%w: %s is a secondary zone here (kind %s): run rollover on its primary (%s)", ErrRefused, inv.Zone, inv.Kind, show)
+	}
+	for _, marker := range []string{"X-PDNSKEYROLLER-STATE", "X-ROLLOVER"} {
+		if value := inv.Metadata[marker]; len(value) > 0 {
+			return fmt.Errorf("%w: %s carries the marker %s of another roller: stop that one, then clear it with `pdnsutil set-meta %s %s`", ErrRefused, inv.Zone, marker, inv.Zone, marker)
+		}
+	}
+	return nil
+}
+
+// newRoll is a rollover at its beginning, or why none can begin.
+func newRoll(o Order, inv Inventory, p Policy, now Instant) (*Roll, error) {
+	if err := rollable(inv); err != nil {
+		return nil, err
+	}
+	kind, err := chooseKind(o, inv, p)
+	if err != nil {
+		return nil, err
+	}
+	old, err := outgoing(inv, kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := drivesItself(inv, kind); err != nil {
+		return nil, err
+	}
+	spec := Key{Flags: old.Flags, Algorithm: old.Algorithm, Bits: old.Bits, Published: true, Role: kind.Role}
+	return &Roll{
+		ID:   fmt.Sprintf("%s%s-%s", o.Zone, kind.Type, now.Wall.UTC().Format("20060102T150405.000Z")),
+		Zone: o.Zone, Type: kind.Type, Method: kind.Method, Kind: kind.Name(),
+		State: StateActive, Phase: PhaseActing, StartedAt: now.Wall, StepEnteredAt: now.Wall, NextCheck: now.Wall,
+		Old: []Key{old}, SpecNew: []Key{spec}, Keys: inv.Keys, Held: map[string]map[string]Holding{},
+	}, nil
+}
+
+func chooseKind(o Order, inv Inventory, p Policy) (Kind, error) {
+	kindType := o.Type
+	if kindType == "" {
+		kindType = "zsk"
+		if slices.ContainsFunc(inv.Keys, func(k Key) bool { return k.Active && RoleOf(inv.Keys, k) == CSK }) {
+			kindType = "csk"
+		}
+	}
+	method := o.Method
+	switch {
+	case method == "" && kindType == "zsk":
+		method = "pre-publish"
+	case method == "":
+		method = p.KSKMethod
+	}
+	kind, err := FindKind(kindType, method)
+	if err != nil || kind.Type == "cancel" {
+		return Kind{}, fmt.Errorf("%w: no rollover of type %q by method %q can be started: types are zsk (pre-publish), ksk and csk (double-ds, double-signature)", ErrRefused, kindType, method)
+	}
+	return kind, nil
+}
+
+// outgoing is the one key that the rollover replaces. States that no plan
+// starts from are refused with what was seen.
+func outgoing(inv Inventory, kind Kind) (Key, error) {
+	var old []Key
+	algorithms := map[uint8]bool{}
+	for _, k := range inv.Keys {
+		k.Role = RoleOf(inv.Keys, k)
+		if !k.Active || !k.Published {
+			if k.Active {
+				return Key{}, fmt.Errorf("%w: %v of %s is active but not published: publish it or remove it first (pdnsutil show-zone %s)", ErrRefused, k, inv.Zone, inv.Zone)
+			}
+			return Key{}, fmt.Errorf("%w: %v of %s is %s: no plan starts with a key that does not sign; if it is left over, remove it with `pdnsutil remove-zone-key %s %d`", ErrRefused, k, inv.Zone, k.state(), inv.Zone, k.ID)
+		}
+		algorithms[k.Algorithm] = true
+		if k.Role == kind.Role {
+			old = append(old, k)
+		}
+	}
+	switch {
+	case len(inv.Keys) == 0:
+		return Key{}, fmt.Errorf("%w: %s is not signed: it has no key; sign it with `pdnsutil secure-zone %s` first", ErrRefused, inv.Zone, inv.Zone)
+	case len(algorithms) > 1:
+		return Key{}, fmt.Errorf("%w: the keys of %s have several algorithms: end the algorithm rollover first (pdnsutil show-zone %s)", ErrRefused, inv.Zone, inv.Zone)
+	case len(old) == 0:
+		return Key{}, fmt.Errorf("%w: %s has no %s, its keys are %s: use --type %s", ErrRefused, inv.Zone, kind.Role, keyNames(withRoles(inv.Keys)), strings.ToLower(string(RoleOf(inv.Keys, inv.Keys[0]))))
+	case len(old) > 1:
+		return Key{}, fmt.Errorf("%w: %s has %d active keys of role %s (%s): a rollover replaces one", ErrRefused, inv.Zone, len(old), kind.Role, keyNames(old))
+	}
+	return old[0], checkAlgorithm(old[0])
+}
+
+// checkAlgorithm refuses algorithms that new keys must not have (RFC 9904,
+// RFC 9905) and that cannot be verified here.
+func checkAlgorithm(k Key) error {
+	switch k.Algorithm {
+	case 8, 10, 13, 14, 15:
+		return nil
+	case 16:
+		return fmt.Errorf("%w: %v has algorithm 16 (Ed448), whose signatures rollover cannot verify", ErrRefused, k)
+	}
+	return fmt.Errorf("%w: %v has algorithm %d, which must not be used for new keys (RFC 9904, RFC 9905)", ErrRefused, k, k.Algorithm)
+}
+
+// drivesItself refuses to change a DS by hand where the parent may take it
+// from CDS: PowerDNS lists every published key there, so the parent would put
+// the old DS back and double-DS could never end.
+func drivesItself(inv Inventory, kind Kind) error {
+	if !kind.Role.SignsKeys() {
+		return nil
+	}
+	for _, meta := range []string{"PUBLISH-CDS", "PUBLISH-CDNSKEY"} {
+		if len(inv.Metadata[meta]) > 0 {
+			return fmt.Errorf("%w: %s has %s set, so the parent may change the DS set by itself while it is also changed by hand: `pdnsutil unset-%s %s` first", ErrRefused, inv.Zone, meta, strings.ToLower(meta), inv.Zone)
+		}
+	}
+	return nil
+}
+
+func withRoles(keys []Key) []Key {
+	out := slices.Clone(keys)
+	for i := range out {
+		out[i].Role = RoleOf(keys, out[i])
+	}
+	return out
+}
+
+func keyNames(keys []Key) string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+// sound says why a zone is not fit to be touched: a server that does not
+// answer, or a chain from DS to data that is broken already.
+func (r *Roll) sound(s Sighting, p Policy) error {
+	children := s.relevant(RecordDNSKEY)
+	if len(children) == 0 {
+		return fmt.Errorf("%w: no name server of %s could be asked: see `servers` in the configuration", ErrRefused, r.Zone)
+	}
+	for _, o := range s.Servers {
+		if o.Unchecked == "" && o.Unknown != "" {
+			return fmt.Errorf("%w: %s server %s (%s) of %s: %s: repair it, or take it out with `rollover exclude-server --zone %s %s --reason WHY`", ErrUnavailable, o.Role, o.Name, o.Address, r.Zone, o.Unknown, r.Zone, o.place())
+		}
+	}
+	for _, o := range children {
+		if err := r.soundChild(o); err != nil {
+			return fmt.Errorf("%w: server %s (%s): %w: mend that first, a rollover would make it worse", ErrRefused, o.Name, o.Address, err)
+		}
+	}
+	return r.soundParent(s, p)
+}
+
+// soundChild checks that a server shows the keys that PowerDNS has, signed,
+// and data signed by them.
+func (r *Roll) soundChild(o ServerSighting) error {
+	if !r.authentic(*o.DNSKEY) {
+		return fmt.Errorf("expected a DNSKEY set signed by a key of %s, found: %s", r.Zone, r.unsignedSet(*o.DNSKEY))
+	}
+	for _, k := range withRoles(r.Keys) {
+		if !slices.ContainsFunc(o.DNSKEY.Keys, k.Matches) {
+			return fmt.Errorf("expected %v in the DNSKEY set, found tags %s", k, keyTags(o.DNSKEY.Keys))
+		}
+		if k.Role.SignsData() && !slices.ContainsFunc(o.Data.Signers, k.Matches) {
+			return fmt.Errorf("expected all data signed by %v%s", k, faultOf(o.Data.Faults, k))
+		}
+	}
+	return nil
+}
+
+// soundParent checks the DS set at every server of the parent against the keys
+// that sign the DNSKEY set.
+func (r *Roll) soundParent(s Sighting, p Policy) error {
+	parents := s.relevant(RecordDS)
+	if len(parents) == 0 {
+		return fmt.Errorf("%w: no name server of the parent of %s could be asked: see `parent_servers` in the configuration", ErrRefused, r.Zone)
+	}
+	for _, o := range parents {
+		if why := r.unproven(RecordDS, o, s, p); why != "" {
+			return fmt.Errorf("%w: DS of %s at %s (%s): %s", ErrRefused, r.Zone, o.Name, o.Address, why)
+		}
+		if err := r.soundDS(o, p); err != nil {
+			return fmt.Errorf("%w: parent server %s (%s): %w", ErrRefused, o.Name, o.Address, err)
+		}
+	}
+	return nil
+}
+
+func (r *Roll) soundDS(o ServerSighting, p Policy) error {
+	if len(o.DS.Set) == 0 {
+		if r.Old[0].Role == ZSK {
+			return nil // an island of trust: nothing at the parent depends on a ZSK
+		}
+		return fmt.Errorf("%s has no DS there, so there is no chain to roll: submit the DS first (pdnsutil export-zone-ds %s)", r.Zone, r.Zone)
+	}
+	for _, k := range withRoles(r.Keys) {
+		if k.Role.SignsKeys() && len(r.digests(k, o.DS.Set)) > 0 {
+			if r.Old[0].Role.SignsKeys() {
+				return r.soundDigests(o, p)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("expected a DS of a key of %s, found %s: the chain is broken already", r.Zone, tags(o.DS.Set))
+}
+
+// digests is the digest types with which a set holds a right DS of a key.
+func (r *Roll) digests(k Key, set []DS) []uint8 {
+	var out []uint8
+	for _, digestType := range []uint8{1, 2, 4} {
+		if d, err := k.DNSKEY().DS(r.Zone, digestType); err == nil && slices.Contains(set, d) {
+			out = append(out, digestType)
+		}
+	}
+	return out
+}
+
+// soundDigests refuses digest types that would make the double-DS window fail:
+// validators ignore SHA-1 beside SHA-256 (RFC 4509 section 3), and some count
+// only the strongest type present. Old and new must have the same.
+func (r *Roll) soundDigests(o ServerSighting, p Policy) error {
+	old := r.digests(r.Old[0], o.DS.Set)
+	if len(old) > 1 && old[0] == 1 {
+		old = old[1:]
+	}
+	asked := slices.Sorted(slices.Values(p.DSDigests))
+	if slices.Equal(old, asked) {
+		return nil
+	}
+	return fmt.Errorf("expected DS records of %v with the digest types asked for the new key (ds_digests = %v), found types %v: set ds_digests to those, or add the missing DS first; in between, validators that count only the strongest digest would fail", r.Old[0], asked, old)
+}
+
+// Age is how long a rollover has been running, or ran.
+func (r *Roll) Age(now time.Time) time.Duration {
+	if !r.EndedAt.IsZero() {
+		now = r.EndedAt
+	}
+	return now.Sub(r.StartedAt)
+}
