@@ -86,7 +86,7 @@ func (e *Engine) rounds(ctx context.Context, visits []*visit) error {
 		if err := e.save(moving); err != nil {
 			return err
 		}
-		moving = slices.DeleteFunc(slices.Clone(moving), func(v *visit) bool { return !v.moved || v.err != nil || ctx.Err() != nil })
+		moving = slices.DeleteFunc(slices.Clone(moving), func(v *visit) bool { return !v.goesOn() || ctx.Err() != nil })
 	}
 	return nil
 }
@@ -185,6 +185,11 @@ type visit struct {
 
 func (e *Engine) visit(d Dossier) *visit {
 	return &visit{engine: e, dossier: d, roll: d.Roll, setting: e.Setting(d.Zone)}
+}
+
+// goesOn says whether a zone may have more to do in this tick.
+func (v *visit) goesOn() bool {
+	return v.moved && v.err == nil && v.roll.State == StateActive
 }
 
 func (v *visit) event(name, step, text string, evidence ...string) {

@@ -29,7 +29,7 @@ func (k Kind) Next(r Roll, l Ledger, s Sighting, p Policy) (Roll, Verdict) {
 		return r, Verdict{Block: &Block{Code: BlockUnknownVersion, Reason: err.Error(), Remedy: "use the version of rollover that wrote this state"}}
 	}
 	r = k.look(r, s, p)
-	if v, ok := k.rescue(r, s, p); ok {
+	if v, ok := k.rescue(r, at, s, p); ok {
 		return r, v
 	}
 	if at+1 == len(k.Steps) {
@@ -97,8 +97,8 @@ func (h Holding) after(v shown, detail string, at Instant, maxGap time.Duration)
 // rescue says whether the parent replaced instead of added: it shows the DS of
 // new without that of old while only old signs. Then the zone is breaking, and
 // letting new sign too is valid under either DS. It only adds.
-func (k Kind) rescue(r Roll, s Sighting, p Policy) (Verdict, bool) {
-	if k.Rescue == "" || len(r.New) == 0 || !slices.Contains(s.Records, RecordDS) || r.entered("switch") {
+func (k Kind) rescue(r Roll, at int, s Sighting, p Policy) (Verdict, bool) {
+	if k.Rescue == "" || len(r.New) == 0 || !slices.Contains(s.Records, RecordDS) || k.newSigns(at) {
 		return Verdict{}, false
 	}
 	for _, v := range s.relevant(RecordDS) {
@@ -111,6 +111,16 @@ func (k Kind) rescue(r Roll, s Sighting, p Policy) (Verdict, bool) {
 		}
 	}
 	return Verdict{}, false
+}
+
+// newSigns says whether a step up to at lets the new side sign.
+func (k Kind) newSigns(at int) bool {
+	for _, step := range k.Steps[:at+1] {
+		if slices.ContainsFunc(step.Actions, func(a Action) bool { return a.Verb == activate && a.Sides[0] == New }) {
+			return true
+		}
+	}
+	return false
 }
 
 // unmet is why the step after at cannot be entered yet, nil if it can.

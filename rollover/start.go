@@ -247,7 +247,7 @@ func (r *Roll) sound(s Sighting, p Policy) error {
 	}
 	for _, o := range children {
 		if err := r.soundChild(o); err != nil {
-			return fmt.Errorf("%w: server %s (%s): %w: mend that first, a rollover would make it worse", ErrRefused, o.Name, o.Address, err)
+			return fmt.Errorf("%w: %s at server %s (%s): %w: mend that first, a rollover would make it worse", ErrRefused, r.Zone, o.Name, o.Address, err)
 		}
 	}
 	return r.soundParent(s, p)
@@ -282,7 +282,7 @@ func (r *Roll) soundParent(s Sighting, p Policy) error {
 			return fmt.Errorf("%w: DS of %s at %s (%s): %s", ErrRefused, r.Zone, o.Name, o.Address, why)
 		}
 		if err := r.soundDS(o, p); err != nil {
-			return fmt.Errorf("%w: parent server %s (%s): %w", ErrRefused, o.Name, o.Address, err)
+			return fmt.Errorf("%w: %s at the parent server %s (%s): %w", ErrRefused, r.Zone, o.Name, o.Address, err)
 		}
 	}
 	return nil

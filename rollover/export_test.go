@@ -1,0 +1,25 @@
+package rollover
+
+// Commands opens Roll.commands to the proof of the table.
+func (r *Roll) Commands(s Step) []Command { return r.commands(s) }
+
+// Apply opens apply to tests.
+func Apply(keys []Key, c Command) []Key { return apply(keys, c) }
+
+// LearnSighting opens Ledger.learn to the proof of the table.
+func (l *Ledger) LearnSighting(s Sighting) { l.learn(s) }
+
+// After opens Holding.after to tests: "good", "bad" or anything else for no answer.
+func (h Holding) After(showed string, at Instant, p Policy) Holding {
+	v := map[string]shown{"good": shownGood, "bad": shownNot}[showed]
+	return h.after(v, showed, at, p.MaxGap)
+}
+
+// Keys of the statements of a kind, as they are stored.
+func (k Kind) StatementKeys() []string {
+	var out []string
+	for _, s := range k.statements() {
+		out = append(out, s.String())
+	}
+	return out
+}

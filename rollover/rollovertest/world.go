@@ -1,0 +1,545 @@
+// Package rollovertest is a whole small world in fake time: a PowerDNS that
+// signs, secondaries that lag, a parent that takes its time, and every cache
+// that could exist. It is the Signer, the Observer and the Journal of the
+// engine under test, so that the real engine and the real table run in it.
+package rollovertest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"rollover/rollover"
+)
+
+// Zone is the one zone of a world.
+const Zone = "example.com."
+
+// TTLs are what the servers of a world serve their records with.
+type TTLs struct{ DS, DNSKEY, Data time.Duration }
+
+// World is one zone, its two servers, the two servers of its parent, and all
+// caches.
+type World struct {
+	Now rollover.Instant
+	TTL TTLs
+	// Lag is by how much each of ns1, ns2 and p1, p2 is behind its source.
+	Lag map[string]time.Duration
+	// Down are servers that do not answer.
+	Down map[string]bool
+	// Keys is PowerDNS's key table.
+	Keys []rollover.Key
+	// ZoneKind is Native or Master.
+	ZoneKind string
+	// Gone makes PowerDNS not know the zone.
+	Gone bool
+	// Operator is what is done at the parent when it is asked for a DS set; nil
+	// does as asked at once.
+	Operator func(w *World, want []rollover.DS)
+	// Do is called instead of applying a command at once, if set; it may call
+	// Apply, and what it returns is what pdnsutil seemed to say.
+	OnDo func(w *World, c rollover.Command) error
+	// KillAt kills the program at this input or output (counted from 1); 0 never.
+	// The effect of the one that kills is done if KillAfterEffect.
+	KillAt          int
+	KillAfterEffect bool
+	Dead            bool
+	Ops             int
+	// Log is every command, bump, purge and notify, in order.
+	Log []string
+	// Clock jumps: the next looks see this much added to the wall clock.
+	Skew time.Duration
+
+	serial  uint32
+	changes map[string][]change // per server, versions by the time from which it serves them
+	parent  []rollover.DS
+	caches  map[string]cached
+	stored  map[string][]byte
+	Events  []rollover.Event
+	nextKey int
+}
+
+type change struct {
+	at      time.Time
+	version version
+}
+
+// version is what one server serves of one record.
+type version struct {
+	Record  rollover.Record
+	Keys    []rollover.DNSKEY
+	Signers []rollover.DNSKEY
+	DS      []rollover.DS
+	TTL     time.Duration
+}
+
+type cached struct {
+	version version
+	until   time.Time
+}
+
+var errKilled = errors.New("the program was killed")
+
+// New is a world with a signed zone: "split" for KSK and ZSK, "csk" for one
+// key, as secure-zone makes it. Its DS is at the parent.
+func New(layout string, ttl TTLs) *World {
+	w := &World{
+		Now: rollover.Instant{Wall: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), BootID: "boot-1"},
+		TTL: ttl, Lag: map[string]time.Duration{}, Down: map[string]bool{}, ZoneKind: rollover.KindMaster,
+		serial: 1, changes: map[string][]change{}, caches: map[string]cached{}, stored: map[string][]byte{},
+	}
+	w.AddKey(257, true, true)
+	if layout == "split" {
+		w.AddKey(256, true, true)
+	}
+	clear(w.changes) // the zone was signed before anybody looked
+	d, err := w.Keys[0].DNSKEY().DS(Zone, 2)
+	if err != nil {
+		panic(err) // the key was made two lines above
+	}
+	w.SetDS([]rollover.DS{d})
+	w.publishZone()
+	w.Advance(0)
+	return w
+}
+
+// AddKey adds a key as an operator would by hand, algorithm 13.
+func (w *World) AddKey(flags uint16, active, published bool) rollover.Key {
+	k := w.newKey(rollover.Key{Flags: flags, Algorithm: 13, Bits: 256, Active: active, Published: published})
+	w.Keys = append(w.Keys, k)
+	w.publishZone()
+	return k
+}
+
+// newKey makes a key. Ids are reused as PowerDNS does with sqlite: one more
+// than the largest in use.
+func (w *World) newKey(k rollover.Key) rollover.Key {
+	w.nextKey++
+	k.ID = 1
+	for _, o := range w.Keys {
+		k.ID = max(k.ID, o.ID+1)
+	}
+	number := sha256.Sum256(fmt.Append(nil, w.nextKey))
+	k.PublicKey = base64.StdEncoding.EncodeToString(number[:])
+	k.Tag = k.DNSKEY().Tag()
+	return k
+}
+
+// publishZone lets the servers take over what PowerDNS has now, each with its lag.
+func (w *World) publishZone() {
+	dnskey := version{Record: rollover.RecordDNSKEY, TTL: w.TTL.DNSKEY}
+	data := version{Record: rollover.RecordData, TTL: w.TTL.Data}
+	for _, k := range w.Keys {
+		role := rollover.RoleOf(w.Keys, k)
+		if k.Published {
+			dnskey.Keys = append(dnskey.Keys, k.DNSKEY())
+		}
+		if k.Active && role.SignsKeys() {
+			dnskey.Signers = append(dnskey.Signers, k.DNSKEY())
+		}
+		if k.Active && role.SignsData() {
+			data.Signers = append(data.Signers, k.DNSKEY())
+		}
+	}
+	for _, ns := range []string{"ns1", "ns2"} {
+		at := w.Now.Wall.Add(w.Lag[ns])
+		w.change(ns+"/DNSKEY", change{at, dnskey})
+		w.change(ns+"/data", change{at, data})
+	}
+}
+
+func (w *World) change(where string, c change) {
+	w.changes[where] = append(w.changes[where], c)
+}
+
+// SetTTL changes the TTLs that are served from now on.
+func (w *World) SetTTL(t TTLs) {
+	w.TTL = t
+	w.publishZone()
+	w.SetDS(w.parent)
+}
+
+// SetDS sets the DS set at the parent's primary; its servers follow with their lag.
+func (w *World) SetDS(set []rollover.DS) {
+	w.parent = slices.Clone(set)
+	for _, p := range []string{"p1", "p2"} {
+		w.SetDSAt(p, set, w.Lag[p])
+	}
+}
+
+// SetDSAt sets the DS set at one server of the parent after a delay.
+func (w *World) SetDSAt(server string, set []rollover.DS, delay time.Duration) {
+	w.change(server+"/DS", change{w.Now.Wall.Add(delay), version{Record: rollover.RecordDS, DS: slices.Clone(set), TTL: w.TTL.DS}})
+}
+
+// serving is what a server serves of a record now: the last change that has arrived.
+func (w *World) serving(where string) version {
+	var out version
+	for _, c := range w.changes[where] {
+		if !c.at.After(w.Now.Wall) {
+			out = c.version
+		}
+	}
+	return out
+}
+
+// Advance lets time pass and returns the first combination of versions that
+// some resolver may hold and that does not validate; empty if there is none.
+// Caches are exact: any resolver may have asked any server at any moment.
+func (w *World) Advance(d time.Duration) string {
+	bad := ""
+	for end := w.Now.Wall.Add(d); ; {
+		w.remember()
+		if bad == "" {
+			bad = w.Broken()
+		}
+		next, ok := w.nextChange(end)
+		if !ok && w.Now.Wall.Equal(end) {
+			return bad
+		}
+		if !ok {
+			next = end
+		}
+		w.pass(next.Sub(w.Now.Wall))
+	}
+}
+
+func (w *World) pass(d time.Duration) {
+	w.Now.Wall, w.Now.Boot = w.Now.Wall.Add(d), w.Now.Boot+d
+}
+
+func (w *World) nextChange(end time.Time) (time.Time, bool) {
+	var out time.Time
+	for _, list := range w.changes {
+		for _, c := range list {
+			if c.at.After(w.Now.Wall) && !c.at.After(end) && (out.IsZero() || c.at.Before(out)) {
+				out = c.at
+			}
+		}
+	}
+	return out, !out.IsZero()
+}
+
+// remember renews every cache with what is served now. What was served until
+// another version came was cacheable until that moment, and is then forgotten
+// by the server.
+func (w *World) remember() {
+	for where, list := range w.changes {
+		for len(list) > 1 && !list[1].at.After(w.Now.Wall) {
+			w.cache(list[0].version, list[1].at)
+			list = list[1:]
+		}
+		w.changes[where] = list
+		if !list[0].at.After(w.Now.Wall) {
+			w.cache(list[0].version, w.Now.Wall)
+		}
+	}
+}
+
+// cache notes that a version could be fetched until a moment.
+func (w *World) cache(v version, until time.Time) {
+	key := v.String()
+	if u := until.Add(v.TTL); u.After(w.caches[key].until) {
+		w.caches[key] = cached{v, u}
+	}
+}
+
+// Broken is a combination in caches that does not validate, in words.
+func (w *World) Broken() string {
+	var ds, keys, data []version
+	for key, c := range w.caches {
+		if !c.until.After(w.Now.Wall) {
+			delete(w.caches, key)
+			continue
+		}
+		switch c.version.Record {
+		case rollover.RecordDS:
+			ds = append(ds, c.version)
+		case rollover.RecordDNSKEY:
+			keys = append(keys, c.version)
+		default:
+			data = append(data, c.version)
+		}
+	}
+	for _, k := range keys {
+		for _, d := range ds {
+			if !chained(d, k) {
+				return fmt.Sprintf("%s: a resolver may hold %v and %v", w.Now.Wall.Format(time.TimeOnly), d, k)
+			}
+		}
+		for _, s := range data {
+			if !signed(k, s) {
+				return fmt.Sprintf("%s: a resolver may hold %v and %v", w.Now.Wall.Format(time.TimeOnly), k, s)
+			}
+		}
+	}
+	return ""
+}
+
+// chained says whether some DS points to a key of the set that signed it (RFC
+// 6840 section 5.11: one path is enough). No DS at all is insecure, which is fine.
+func chained(d, k version) bool {
+	for _, have := range d.DS {
+		for _, key := range k.Signers {
+			want, err := key.DS(Zone, have.DigestType)
+			if err == nil && have == want && slices.Contains(k.Keys, key) {
+				return true
+			}
+		}
+	}
+	return len(d.DS) == 0
+}
+
+func signed(k, s version) bool {
+	return slices.ContainsFunc(s.Signers, func(d rollover.DNSKEY) bool { return slices.Contains(k.Keys, d) })
+}
+
+// String is a version by its key tags.
+func (v version) String() string {
+	tags := func(keys []rollover.DNSKEY) (out []uint16) {
+		for _, k := range keys {
+			out = append(out, k.Tag())
+		}
+		return out
+	}
+	switch v.Record {
+	case rollover.RecordDS:
+		var out []uint16
+		for _, d := range v.DS {
+			out = append(out, d.Tag)
+		}
+		return fmt.Sprintf("DS %v", out)
+	case rollover.RecordDNSKEY:
+		return fmt.Sprintf("DNSKEY %v signed by %v", tags(v.Keys), tags(v.Signers))
+	}
+	return fmt.Sprintf("data signed by %v", tags(v.Signers))
+}
+
+// io counts one input or output, and says whether the program lives on. The
+// effect runs if the program is alive, or dies right after it.
+func (w *World) io(effect func()) error {
+	if w.Dead {
+		return errKilled
+	}
+	w.Ops++
+	if w.Ops == w.KillAt {
+		w.Dead = true
+		if w.KillAfterEffect {
+			effect()
+		}
+		return errKilled
+	}
+	effect()
+	return nil
+}
+
+// Revive starts the program again after a kill.
+func (w *World) Revive() { w.Dead, w.KillAt = false, 0 }
+
+// Inventory is the Signer's.
+func (w *World) Inventory(_ context.Context, zone string) (rollover.Inventory, error) {
+	inv := rollover.Inventory{Zone: zone, Kind: w.ZoneKind}
+	err := w.io(func() {
+		w.Log = append(w.Log, "show-zone")
+		for _, k := range w.Keys {
+			if !rollover.RoleOf(w.Keys, k).SignsKeys() {
+				k.PublicKey = "" // show-zone does not print those of ZSKs
+			}
+			inv.Keys = append(inv.Keys, k)
+		}
+	})
+	if err == nil && (w.Gone || zone != Zone) {
+		return inv, fmt.Errorf("%s: %w", zone, rollover.ErrUnknownZone)
+	}
+	return inv, err
+}
+
+// Contents is the Signer's.
+func (w *World) Contents(context.Context, string) (rollover.Contents, error) {
+	c := rollover.Contents{Serial: w.serial, LargestTTL: uint32(w.TTL.Data.Seconds()), Minimum: uint32(w.TTL.DNSKEY.Seconds())}
+	return c, w.io(func() { w.Log = append(w.Log, "list-zone") })
+}
+
+// Do is the Signer's.
+func (w *World) Do(_ context.Context, _ string, c rollover.Command) error {
+	var result error
+	err := w.io(func() {
+		w.Log = append(w.Log, fmt.Sprintf("%s %d", c.Verb, c.Key.ID))
+		if w.OnDo != nil {
+			result = w.OnDo(w, c)
+			return
+		}
+		w.Apply(c)
+	})
+	return errors.Join(err, result)
+}
+
+// Apply does a command to the key table.
+func (w *World) Apply(c rollover.Command) {
+	if c.Verb == rollover.VerbCreate {
+		w.Keys = append(w.Keys, w.newKey(c.Key))
+	}
+	for i := range w.Keys {
+		if w.Keys[i].ID != c.Key.ID {
+			continue
+		}
+		switch c.Verb {
+		case rollover.VerbActivate:
+			w.Keys[i].Active = true
+		case rollover.VerbDeactivate:
+			w.Keys[i].Active = false
+		case rollover.VerbRemove:
+			w.Keys = slices.Delete(w.Keys, i, i+1)
+			w.publishZone()
+			return
+		}
+	}
+	w.publishZone()
+}
+
+// BumpSerial is the Signer's.
+func (w *World) BumpSerial(context.Context, string) (uint32, error) {
+	err := w.io(func() { w.serial++; w.Log = append(w.Log, "increase-serial") })
+	return w.serial, err
+}
+
+// Refresh is the Signer's.
+func (w *World) Refresh(_ context.Context, zones, notify []string) error {
+	return w.io(func() { w.Log = append(w.Log, fmt.Sprintf("purge %v notify %v", zones, notify)) })
+}
+
+// Explain is the Signer's.
+func (w *World) Explain(zone string, c rollover.Command) string {
+	return fmt.Sprintf("pdnsutil %s %s %d", c.Verb, zone, c.Key.ID)
+}
+
+// Clock reads the clocks of the machine that rollover runs on.
+func (w *World) Clock() rollover.Instant {
+	now := w.Now
+	now.Wall = now.Wall.Add(w.Skew)
+	return now
+}
+
+// Look is the Observer's.
+func (w *World) Look(_ context.Context, q rollover.Question) (rollover.Sighting, error) {
+	s := rollover.Sighting{Zone: q.Zone, Records: q.Records}
+	err := w.io(func() {
+		for _, name := range []string{"ns1", "ns2", "p1", "p2"} {
+			if !slices.Contains(q.Exclude, name) {
+				s.Servers = append(s.Servers, w.ask(name, q.Records))
+			}
+		}
+	})
+	s.At = w.Clock()
+	return s, err
+}
+
+func (w *World) ask(name string, records []rollover.Record) rollover.ServerSighting {
+	out := rollover.ServerSighting{Server: rollover.Server{Role: rollover.RoleChild, Name: name, Address: name}}
+	if name[0] == 'p' {
+		out.Role = rollover.RoleParent
+	}
+	if w.Down[name] {
+		out.Unknown = "timed out"
+		return out
+	}
+	ttl := func(v version) uint32 { return uint32(v.TTL.Seconds()) }
+	for _, record := range records {
+		v := w.serving(name + "/" + string(record))
+		switch {
+		case record == rollover.RecordDS && out.Role == rollover.RoleParent:
+			out.DS = &rollover.DSVersion{Set: v.DS, TTL: ttl(v)}
+		case record == rollover.RecordDNSKEY && out.Role == rollover.RoleChild:
+			out.DNSKEY = &rollover.KeyVersion{Keys: v.Keys, Signers: v.Signers, TTL: ttl(v)}
+		case record == rollover.RecordData && out.Role == rollover.RoleChild:
+			out.Data, out.Serial = &rollover.DataVersion{Signers: v.Signers, TTL: ttl(v)}, w.serial
+			for _, k := range v.Signers {
+				out.Data.Traces = append(out.Data.Traces, rollover.Signature{Tag: k.Tag(), Algorithm: k.Algorithm})
+			}
+		}
+	}
+	return out
+}
+
+// Load is the Journal's. What is stored is JSON, as in the real one.
+func (w *World) Load(zone string) (rollover.Dossier, error) {
+	d := rollover.Dossier{Zone: zone}
+	if raw, ok := w.stored[zone]; ok {
+		if err := json.Unmarshal(raw, &d); err != nil {
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+// Save is the Journal's.
+func (w *World) Save(entries ...rollover.Entry) error {
+	var failed error
+	err := w.io(func() {
+		for _, e := range entries {
+			raw, err := json.Marshal(e.Dossier)
+			if err != nil {
+				failed = err
+				return
+			}
+			w.stored[e.Dossier.Zone] = raw
+			w.Events = append(w.Events, e.Events...)
+		}
+	})
+	return errors.Join(err, failed)
+}
+
+// Roll is the rollover as it is stored.
+func (w *World) Roll() *rollover.Roll {
+	d, err := w.Load(Zone)
+	if err != nil {
+		panic(err) // the world stored it itself
+	}
+	return d.Roll
+}
+
+// Engine is a fresh engine in this world, as a new process has it.
+func (w *World) Engine(p rollover.Policy) *rollover.Engine {
+	return &rollover.Engine{
+		Signer: w, Observer: w, Journal: w, Now: w.Clock, Workers: 1,
+		Setting: func(string) rollover.Setting { return rollover.Setting{Policy: p} },
+	}
+}
+
+// ServeParent does at the parent what the rollover asks for, as Operator says.
+func (w *World) ServeParent(p rollover.Policy) {
+	r := w.Roll()
+	if r == nil || r.Ask == nil {
+		return
+	}
+	todo := r.Parent(p)
+	if len(todo.Add)+len(todo.Remove) == 0 {
+		return
+	}
+	want := slices.Concat(todo.Keep, todo.Add)
+	if same(want, w.parent) {
+		return
+	}
+	if w.Operator != nil {
+		w.Operator(w, want)
+		return
+	}
+	w.SetDS(want)
+}
+
+func same(a, b []rollover.DS) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, d := range a {
+		if !slices.Contains(b, d) {
+			return false
+		}
+	}
+	return true
+}
