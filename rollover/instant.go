@@ -18,8 +18,8 @@ func (i Instant) IsZero() bool { return i.Wall.IsZero() && i.BootID == "" }
 // Since is the time that has passed from an earlier instant: by the boot clock
 // within one boot, by the wall clock across boots, and never negative.
 func (i Instant) Since(earlier Instant) time.Duration {
-	passed := i.Wall.Sub(earlier.Wall)
-	if i.BootID == earlier.BootID {
+	passed := i.Wall.Round(0).Sub(earlier.Wall.Round(0))
+	if i.BootID == earlier.BootID && i.BootID != "" {
 		passed = i.Boot - earlier.Boot
 	}
 	return max(passed, 0)

@@ -1,0 +1,31 @@
+# Two commands for a newcomer: make demo, make test.
+
+PACKAGES      = pdns-server pdns-backend-sqlite3 pdns-tools unbound
+TEST_PACKAGES = $(PACKAGES) sqlite3 bind9 bind9-dnsutils
+
+GO          = go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: demo test lint bench build packages
+
+build: ## bin/rollover
+	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs -o bin/rollover ./cmd/rollover
+
+demo: ## rolls the keys of a throw-away zone on a throw-away PowerDNS, under a validator's eyes
+	@.ci/packages $(PACKAGES)
+	@$(MAKE) --no-print-directory build
+	bin/rollover lab
+
+test: ## everything: formatting, vet, staticcheck, unit, parser, scripts, end to end
+	@.ci/packages $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory lint
+	$(GO) test -timeout 40m ./...
+
+lint:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+bench: ## ratios of one run; see docs/benchmarks.md
+	@.ci/packages $(TEST_PACKAGES)
+	$(GO) test -run '^$$' -bench . -benchtime 1x -count 3 ./...

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rollover/rollover"
+	"rollover/store"
+)
+
+func (m *mouth) advanceCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "advance",
+		Usage:     "take every rollover as far as it can go now; for cron",
+		ArgsUsage: "[ZONE]",
+		Description: "Silent when nothing changed, a line per step entered. A failure that does not change is told once a day.\n" +
+			"With --zone that zone is looked at now, due or not. With --wait it stays until all rollovers have ended;\n" +
+			"ending it (Ctrl-C) never stops a rollover.",
+		Flags:  []cli.Flag{zoneFlag(), &cli.BoolFlag{Name: "wait", Usage: "stay until done, with a live view"}},
+		Action: m.advance,
+	}
+}
+
+func (m *mouth) advance(c *cli.Context) error {
+	names, err := zones(c)
+	if err != nil {
+		return err
+	}
+	w, err := m.open(c)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	if c.Bool("wait") {
+		return m.stay(c, w, names)
+	}
+	report, err := m.tick(c, w, names)
+	if busy := busyText(err); busy != "" {
+		fmt.Fprintf(m.err, "rollover: %s\n", busy)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return m.json(map[string]any{"schema": 1, "changed": report.Changed, "failed": failures(report)})
+	}
+	return m.tell(report)
+}
+
+// busyText is what a second advance says, which is no failure: the first one
+// does the work.
+func busyText(err error) string {
+	if isBusy(err) {
+		return err.Error()
+	}
+	return ""
+}
+
+func failures(r rollover.Report) map[string]string {
+	out := map[string]string{}
+	for zone, err := range r.Failed {
+		out[zone] = err.Error()
+	}
+	return out
+}
+
+// tick is one run over what is due, or over the zones named.
+func (m *mouth) tick(c *cli.Context, w *world, names []string) (report rollover.Report, err error) {
+	lock, err := store.Lock(w.config.State)
+	if err != nil {
+		return report, err
+	}
+	defer func() {
+		if unlock := lock.Unlock(); err == nil {
+			err = unlock
+		}
+	}()
+	due := names
+	if len(names) == 0 {
+		if due, err = w.db.Due(time.Now(), 0); err != nil || len(due) == 0 {
+			return report, err
+		}
+	} else if _, err := w.dossiers(names); err != nil {
+		return report, err
+	}
+	w.engine.Tell = m.transitions(c)
+	return w.engine.Tick(c.Context, due)
+}
+
+// transitions prints a line for each thing that happened.
+func (m *mouth) transitions(c *cli.Context) func(rollover.Event) {
+	return func(e rollover.Event) {
+		switch e.Event {
+		case rollover.EventBlocked:
+			fmt.Fprintf(m.err, "%s blocked at step %s: %s\n", e.Zone, orNone(e.Step), e.Text)
+		case rollover.EventTrouble:
+			// told as the failure of the tick
+		default:
+			if !c.Bool("json") {
+				m.say(c, "%s %s", e.Zone, e.Text)
+			}
+		}
+	}
+}
+
+func orNone(step string) string {
+	if step == "" {
+		return "(none)"
+	}
+	return step
+}
+
+// tell says which zones failed, those that were told within a day not again,
+// and returns an error for the exit code.
+func (m *mouth) tell(r rollover.Report) error {
+	var worst error
+	names := make([]string, 0, len(r.Failed))
+	for zone := range r.Failed {
+		names = append(names, zone)
+	}
+	slices.Sort(names)
+	for _, zone := range names {
+		if !r.Told[zone] {
+			fmt.Fprintf(m.err, "rollover: %v\n", r.Failed[zone])
+		}
+		if worst == nil || errors.Is(r.Failed[zone], context.Canceled) {
+			worst = r.Failed[zone]
+		}
+	}
+	if worst == nil {
+		return nil
+	}
+	return errors.Join(errTold, worst)
+}
+
+// stay ticks until no rollover of those named, or of all, is active, and shows
+// what is awaited.
+func (m *mouth) stay(c *cli.Context, w *world, names []string) error {
+	view := m.live(c)
+	for {
+		report, err := m.tick(c, w, nil)
+		if err != nil && !isBusy(err) {
+			return err
+		}
+		if err := m.tell(report); err != nil && errors.Is(err, context.Canceled) {
+			return err
+		}
+		active, err := view.show(w, names)
+		if err != nil || !active {
+			return err
+		}
+		if err := pause(c.Context, w.untilDue()); err != nil {
+			return err
+		}
+	}
+}
+
+// untilDue is how long to wait for the next tick: until something is due, and
+// at most a second, for the countdown.
+func (w *world) untilDue() time.Duration {
+	next, ok, err := w.db.NextDue()
+	if err != nil || !ok {
+		return time.Second
+	}
+	return min(max(time.Until(next), 10*time.Millisecond), time.Second)
+}
+
+// summary is one line for a rollover that was just started or changed.
+func summary(s rollover.Status) string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s: %s", s.Zone, s.Type, s.State, s.WaitingFor))
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+)
+
+func (m *mouth) pauseCommand() *cli.Command {
+	return m.orderCommand("pause", "stop a rollover where it stands, until resume", func(c *cli.Context, w *world, zone string) error {
+		return w.engine.Pause(zone, c.String("reason"))
+	})
+}
+
+func (m *mouth) resumeCommand() *cli.Command {
+	return m.orderCommand("resume", "let a paused or blocked rollover go on", func(c *cli.Context, w *world, zone string) error {
+		return w.engine.Resume(c.Context, zone, c.String("reason"))
+	})
+}
+
+func (m *mouth) cancelCommand() *cli.Command {
+	command := m.orderCommand("cancel", "take a rollover back while nothing was taken away", func(c *cli.Context, w *world, zone string) error {
+		if c.Bool("abandon") {
+			return w.engine.Abandon(zone, c.String("reason"))
+		}
+		return w.engine.Cancel(c.Context, zone, c.String("reason"))
+	})
+	command.Description = "The DS of the new key is withdrawn first, if it was asked for, then the new key removed; advance does it step by step.\n" +
+		"--abandon ends the rollover at once and leaves keys and DS as they are."
+	command.Flags = append(command.Flags, &cli.BoolFlag{Name: "abandon", Usage: "touch nothing: leave keys and DS as they are"})
+	return command
+}
+
+// orderCommand is a command that changes one rollover while no advance runs.
+func (m *mouth) orderCommand(name, use string, do func(*cli.Context, *world, string) error) *cli.Command {
+	return &cli.Command{
+		Name: name, Usage: use, ArgsUsage: "[ZONE]", Flags: []cli.Flag{zoneFlag(), reasonFlag()},
+		Action: func(c *cli.Context) error {
+			name, err := zone(c)
+			if err != nil {
+				return err
+			}
+			return m.order(c, func(w *world) error { return do(c, w, name) })
+		},
+	}
+}
+
+func (m *mouth) order(c *cli.Context, do func(*world) error) error {
+	w, err := m.open(c)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	w.engine.Tell = m.transitions(c)
+	return w.locked(c.Context, func() error { return do(w) })
+}
+
+func (m *mouth) excludeCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "exclude-server",
+		Usage:     "do not ask one server of a zone any more; it is recorded",
+		ArgsUsage: "[ZONE] ADDRESS",
+		Description: "ADDRESS is an address, an address:port or a name as status prints it. Caches that ask that server are not looked after\n" +
+			"any more: exclude only what is switched off for good. --undo asks it again.",
+		Flags:  []cli.Flag{zoneFlag(), reasonFlag(), &cli.BoolFlag{Name: "undo", Usage: "ask it again"}},
+		Action: m.exclude,
+	}
+}
+
+func (m *mouth) exclude(c *cli.Context) error {
+	words := c.Args().Slice()
+	name := c.String("zone")
+	if name == "" && len(words) == 2 {
+		name, words = words[0], words[1:]
+	}
+	if len(words) != 1 {
+		return usage("rollover exclude-server needs a zone and one address: --zone NAME ADDRESS --reason WHY")
+	}
+	zone, err := parseZone(name)
+	if err != nil {
+		return err
+	}
+	if c.String("reason") == "" {
+		return usage("rollover exclude-server needs --reason WHY: it is kept in the history")
+	}
+	return m.order(c, func(w *world) error {
+		if c.Bool("undo") {
+			return w.engine.Include(zone, words[0], c.String("reason"))
+		}
+		return w.engine.Exclude(zone, words[0], c.String("reason"))
+	})
+}

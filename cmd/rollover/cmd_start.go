@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"rollover/rollover"
+)
+
+func orderFlags() []cli.Flag {
+	return []cli.Flag{
+		zoneFlag(),
+		&cli.StringFlag{Name: "type", Usage: "`TYPE`: zsk, ksk or csk; csk for a zone with a CSK, else zsk"},
+		&cli.StringFlag{Name: "method", Usage: "`METHOD`: pre-publish for zsk; double-ds or double-signature for ksk and csk"},
+	}
+}
+
+func (m *mouth) startCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "start",
+		Usage:     "start a rollover",
+		ArgsUsage: "[ZONE]",
+		Description: "Refuses, with the reason and the remedy, whatever does not look as a zone must look before its keys are touched.\n" +
+			"--dry-run prints the dated plan and changes nothing.",
+		Flags: append(orderFlags(),
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print the plan and change nothing"},
+			&cli.BoolFlag{Name: "wait", Usage: "stay until done, with a live view"}),
+		Action: m.start,
+	}
+}
+
+func (m *mouth) planCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "plan",
+		Usage:       "print the dated plan of a rollover without touching anything",
+		ArgsUsage:   "[ZONE]",
+		Description: "For a zone with a running rollover: what was done and what is to come.",
+		Flags:       orderFlags(),
+		Action:      m.plan,
+	}
+}
+
+func order(c *cli.Context) (rollover.Order, error) {
+	name, err := zone(c)
+	return rollover.Order{Zone: name, Type: c.String("type"), Method: c.String("method")}, err
+}
+
+func (m *mouth) start(c *cli.Context) error {
+	if c.Bool("dry-run") {
+		return m.plan(c)
+	}
+	o, err := order(c)
+	if err != nil {
+		return err
+	}
+	w, err := m.open(c)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	w.engine.Tell = m.transitions(c)
+	var report rollover.Report
+	err = w.locked(c.Context, func() error {
+		report, err = w.engine.Start(c.Context, o)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := m.tell(report); err != nil {
+		return err
+	}
+	if c.Bool("wait") {
+		return m.stay(c, w, []string{o.Zone})
+	}
+	return m.started(c, w, o.Zone)
+}
+
+// started says how a rollover stands after its start.
+func (m *mouth) started(c *cli.Context, w *world, zone string) error {
+	if c.Bool("json") {
+		return m.status(c)
+	}
+	d, err := w.db.Load(zone)
+	if err != nil {
+		return err
+	}
+	s, err := w.describe(d)
+	if err != nil {
+		return err
+	}
+	m.say(c, "%s now waits for %s\nsee: rollover status %s", zone, s.WaitingFor, zone)
+	return nil
+}
+
+func (m *mouth) plan(c *cli.Context) error {
+	o, err := order(c)
+	if err != nil {
+		return err
+	}
+	w, err := m.open(c)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	d, err := w.db.Load(o.Zone)
+	if err != nil {
+		return err
+	}
+	running := d.Roll != nil && !d.Roll.State.Ended()
+	if !running || o.Type != "" {
+		if d, err = w.engine.Prepare(c.Context, o); err != nil {
+			return err
+		}
+	}
+	s, err := w.describe(d)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return m.json(map[string]any{"schema": 1, "zone": s.Zone, "type": s.Type, "method": s.Method, "plan": s.Plan})
+	}
+	fmt.Fprintf(m.out, "%s: %s rollover by %s\n", s.Zone, s.Type, s.Method)
+	m.planText(s, w.config.setting(s.Zone).Policy)
+	return nil
+}

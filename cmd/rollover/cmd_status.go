@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rollover/rollover"
+	"rollover/store"
+)
+
+func (m *mouth) statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "status",
+		Usage:     "what is true, what it waits for, who must act, until when, and what to type",
+		ArgsUsage: "[ZONE...]",
+		Description: "Without a zone: a line for each zone, and the full story of those that are not ended if they are few.\n" +
+			"Asks no server and runs no pdnsutil: it tells what the last advance saw.",
+		Flags:  []cli.Flag{zoneFlag(), &cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "name the configuration and state file too"}},
+		Action: m.status,
+	}
+}
+
+// fewEnough is up to how many running rollovers are told in full when no zone
+// was named.
+const fewEnough = 5
+
+func (m *mouth) status(c *cli.Context) error {
+	names, err := zones(c)
+	if err != nil {
+		return err
+	}
+	w, err := m.open(c)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	if c.Bool("json") {
+		return m.statusJSON(w, names)
+	}
+	if c.Bool("verbose") {
+		fmt.Fprintf(m.out, "configuration %s, state %s\n\n", w.config.path, w.config.State)
+	}
+	if len(names) == 0 {
+		if names, err = m.overview(w); err != nil || len(names) == 0 {
+			return err
+		}
+		fmt.Fprintln(m.out)
+	}
+	return m.stories(w, names)
+}
+
+// stories tells zones in full.
+func (m *mouth) stories(w *world, names []string) error {
+	all, err := w.dossiers(names)
+	if err != nil {
+		return err
+	}
+	for i, d := range all {
+		s, err := w.describe(d)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			fmt.Fprintln(m.out)
+		}
+		m.statusText(s, w.config.setting(d.Zone).Policy)
+	}
+	return nil
+}
+
+// overview prints a line for each zone from the headers alone, and returns the
+// zones to tell in full.
+func (m *mouth) overview(w *world) ([]string, error) {
+	var running []string
+	t := table{columns: []string{"ZONE", "TYPE", "STATE", "STEP", "PHASE", "STARTED", "NEEDS YOU"}}
+	err := w.db.Headers(func(h store.Header) bool {
+		if h.State == "" {
+			return true
+		}
+		if !h.State.Ended() {
+			running = append(running, h.Zone)
+		}
+		needs := "-"
+		if h.NeedsOperator {
+			needs = "yes"
+		}
+		t.add(h.Zone, h.Type, string(h.State), orNone(h.Step), string(h.Phase), stamp(h.StartedAt), needs)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(t.rows) == 0 {
+		fmt.Fprintln(m.out, "no rollover is known: start one with `rollover start --zone ZONE`")
+		return nil, nil
+	}
+	t.print(m.out)
+	if len(running) > fewEnough {
+		fmt.Fprintf(m.out, "\n%d rollovers have not ended: see one in full with `rollover status ZONE`\n", len(running))
+		return nil, nil
+	}
+	return running, nil
+}
+
+func (m *mouth) statusJSON(w *world, names []string) error {
+	all, err := w.dossiers(names)
+	if err != nil {
+		return err
+	}
+	list := []rollover.Status{}
+	for _, d := range all {
+		s, err := w.describe(d)
+		if err != nil {
+			return err
+		}
+		list = append(list, s)
+	}
+	return m.json(map[string]any{"schema": 1, "generated_at": time.Now().UTC(), "rollovers": list})
+}
+
+// json prints one object.
+func (m *mouth) json(value any) error {
+	encoder := json.NewEncoder(m.out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"rollover/rollover"
+)
+
+const defaultConfig = "/etc/rollover/rollover.toml"
+
+// config is the configuration file, field by field; docs/rollover.toml has
+// each with its default.
+type config struct {
+	State    string                  `toml:"state"`
+	Pdnsutil pdnsutilConfig          `toml:"pdnsutil"`
+	DNS      dnsConfig               `toml:"dns"`
+	Policy   map[string]policyConfig `toml:"policy"`
+	DS       dsConfig                `toml:"ds"`
+	Zone     []zoneConfig            `toml:"zone"`
+
+	path string
+}
+
+type pdnsutilConfig struct {
+	Command    []string `toml:"command"`
+	Control    []string `toml:"control"`
+	ConfigDir  string   `toml:"config_dir"`
+	ConfigName string   `toml:"config_name"`
+	Timeout    duration `toml:"timeout"`
+}
+
+type dnsConfig struct {
+	Resolvers    []string `toml:"resolvers"`
+	Validators   []string `toml:"validators"`
+	TrustAnchors string   `toml:"trust_anchors"`
+	Timeout      duration `toml:"timeout"`
+}
+
+// policyConfig has pointers where the zero value differs from "not set".
+type policyConfig struct {
+	Factor        *float64  `toml:"factor"`
+	Margin        *duration `toml:"margin"`
+	MaxGap        *duration `toml:"max_gap"`
+	Evidence      *string   `toml:"evidence"`
+	KSKMethod     *string   `toml:"ksk_method"`
+	ZSKLifetime   *duration `toml:"zsk_lifetime"`
+	KSKLifetime   *duration `toml:"ksk_lifetime"`
+	CSKLifetime   *duration `toml:"csk_lifetime"`
+	CheckInterval *duration `toml:"check_interval"`
+	DSDigests     *[]uint8  `toml:"ds_digests"`
+}
+
+type dsConfig struct {
+	Driver string `toml:"driver"`
+}
+
+type zoneConfig struct {
+	Name          string   `toml:"name"`
+	Policy        string   `toml:"policy"`
+	Servers       []string `toml:"servers"`
+	ServersOnly   bool     `toml:"servers_only"`
+	ParentServers []string `toml:"parent_servers"`
+	Exclude       []string `toml:"exclude"`
+}
+
+func defaults() config {
+	return config{
+		State: "/var/lib/rollover/rollover.db",
+		Pdnsutil: pdnsutilConfig{
+			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Timeout: duration(time.Minute),
+		},
+		DNS: dnsConfig{
+			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, TrustAnchors: "/usr/share/dns/root.key", Timeout: duration(5 * time.Second),
+		},
+		DS: dsConfig{Driver: "manual"},
+	}
+}
+
+// loadConfig reads the configuration. The default file may be missing; one
+// that was named may not.
+func loadConfig(path string) (config, error) {
+	c := defaults()
+	c.path = path
+	if path == "" {
+		c.path = defaultConfig
+	}
+	raw, err := os.ReadFile(c.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && path == "":
+		c.path = "(built-in defaults)"
+	case err != nil:
+		return c, fmt.Errorf("%w: reading it: %w", errConfig, err)
+	}
+	decoder := toml.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&c); err != nil {
+		return c, fmt.Errorf("%w: %s: %s", errConfig, c.path, positioned(err))
+	}
+	if len(c.DNS.Resolvers) == 0 {
+		c.DNS.Resolvers = systemResolvers("/etc/resolv.conf")
+	}
+	if err := c.check(); err != nil {
+		return c, fmt.Errorf("%w: %s: %w", errConfig, c.path, err)
+	}
+	return c, nil
+}
+
+// positioned is an error of the TOML decoder with the line and a caret.
+func positioned(err error) string {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) {
+		return "unknown field\n" + strict.String()
+	}
+	var decode *toml.DecodeError
+	if errors.As(err, &decode) {
+		return decode.Error() + "\n" + decode.String()
+	}
+	return err.Error()
+}
+
+// systemResolvers is the nameserver lines of resolv.conf, with port 53.
+func systemResolvers(path string) []string {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil // no resolver: finding servers will say so, with the remedy
+	}
+	var out []string
+	for line := range strings.Lines(string(raw)) {
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] != "nameserver" {
+			continue
+		}
+		if address, err := netip.ParseAddr(words[1]); err == nil {
+			out = append(out, netip.AddrPortFrom(address, 53).String())
+		}
+	}
+	return out
+}
+
+// check refuses what cannot be meant, before the first key is touched.
+func (c config) check() error {
+	switch {
+	case len(c.Pdnsutil.Command) == 0 || c.Pdnsutil.Command[0] == "":
+		return errors.New("pdnsutil.command is empty: it must name the program, as in [\"pdnsutil\"]")
+	case c.Pdnsutil.Timeout <= 0 || c.DNS.Timeout <= 0:
+		return errors.New("a timeout must be longer than 0")
+	case c.DS.Driver != "manual":
+		return fmt.Errorf("ds.driver = %q: only \"manual\" is there so far", c.DS.Driver)
+	}
+	for name := range c.Policy {
+		p, err := c.policy(name)
+		if err != nil {
+			return err
+		}
+		if err := checkPolicy(p); err != nil {
+			return fmt.Errorf("policy.%s: %w", name, err)
+		}
+		if err := c.Policy[name].checkLifetimes(); err != nil {
+			return fmt.Errorf("policy.%s: %w", name, err)
+		}
+	}
+	return c.checkZones()
+}
+
+func (c config) checkZones() error {
+	for _, z := range c.Zone {
+		if _, err := parseZone(strings.TrimPrefix(z.Name, "*.")); err != nil {
+			return fmt.Errorf("zone name: %w", err)
+		}
+		if z.Policy != "" && z.Policy != "default" && !hasPolicy(c.Policy, z.Policy) {
+			return fmt.Errorf("zone %s: there is no policy %q", z.Name, z.Policy)
+		}
+	}
+	return nil
+}
+
+func hasPolicy(policies map[string]policyConfig, name string) bool {
+	_, ok := policies[name]
+	return ok
+}
+
+func checkPolicy(p rollover.Policy) error {
+	switch {
+	case p.Factor < 1:
+		return fmt.Errorf("factor = %g: it must not be below 1, or caches would outlive the wait", p.Factor)
+	case p.Margin < 0:
+		return errors.New("margin must not be negative")
+	case p.MaxGap <= 0 || p.CheckInterval <= 0:
+		return errors.New("max_gap and check_interval must be longer than 0")
+	case p.CheckInterval > p.MaxGap:
+		return fmt.Errorf("check_interval (%s) is longer than max_gap (%s): waits would never be earned in full", p.CheckInterval, p.MaxGap)
+	case p.Evidence == "validated":
+		return errors.New("evidence = \"validated\": rollover cannot validate a chain by itself yet: use \"resolver\" (a trusted validating resolver) or \"plain\" (no proof)")
+	case p.Evidence != rollover.EvidenceResolver && p.Evidence != rollover.EvidencePlain:
+		return fmt.Errorf("evidence = %q: it must be \"resolver\" or \"plain\"", p.Evidence)
+	case len(p.DSDigests) == 0 || slices.ContainsFunc(p.DSDigests, func(d uint8) bool { return d != 2 && d != 4 }):
+		return fmt.Errorf("ds_digests = %v: allowed are 2 (SHA-256) and 4 (SHA-384)", p.DSDigests)
+	}
+	_, err := rollover.FindKind("ksk", p.KSKMethod)
+	return err
+}
+
+func (p policyConfig) checkLifetimes() error {
+	for name, lifetime := range map[string]*duration{"zsk_lifetime": p.ZSKLifetime, "ksk_lifetime": p.KSKLifetime, "csk_lifetime": p.CSKLifetime} {
+		if lifetime != nil && *lifetime != never {
+			return fmt.Errorf("%s = %q: starting rollovers by lifetime is not there yet: set it to \"never\" and use rollover start", name, lifetime)
+		}
+	}
+	return nil
+}
+
+// policy is a policy by name: the built-in defaults, changed by what the
+// configuration sets for "default", changed by what it sets for the name.
+func (c config) policy(name string) (rollover.Policy, error) {
+	p := rollover.DefaultPolicy()
+	c.Policy["default"].apply(&p)
+	if name == "" || name == "default" {
+		return p, nil
+	}
+	named, ok := c.Policy[name]
+	if !ok {
+		return p, fmt.Errorf("there is no policy %q", name)
+	}
+	named.apply(&p)
+	p.Name = name
+	return p, nil
+}
+
+func (c policyConfig) apply(p *rollover.Policy) {
+	set(&p.Factor, c.Factor)
+	set(&p.KSKMethod, c.KSKMethod)
+	set(&p.DSDigests, c.DSDigests)
+	for field, value := range map[*time.Duration]*duration{&p.Margin: c.Margin, &p.MaxGap: c.MaxGap, &p.CheckInterval: c.CheckInterval} {
+		if value != nil {
+			*field = time.Duration(*value)
+		}
+	}
+	if c.Evidence != nil {
+		p.Evidence = rollover.Evidence(*c.Evidence)
+	}
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// setting is what the configuration says of a zone: the entry of its own name,
+// else the longest pattern that fits, else the defaults.
+func (c config) setting(zone string) rollover.Setting {
+	var best zoneConfig
+	rank := -1
+	for _, z := range c.Zone {
+		if r := z.fits(zone); r > rank {
+			best, rank = z, r
+		}
+	}
+	p, err := c.policy(best.Policy)
+	if err != nil {
+		p = rollover.DefaultPolicy() // checkZones has excluded that
+	}
+	return rollover.Setting{
+		Policy: p, Servers: best.Servers, ServersOnly: best.ServersOnly, ParentServers: best.ParentServers, Exclude: best.Exclude,
+	}
+}
+
+// fits says how well an entry fits a zone: -1 not at all, an exact name best,
+// a longer pattern better than a shorter one.
+func (z zoneConfig) fits(zone string) int {
+	parent, pattern := strings.CutPrefix(z.Name, "*.")
+	name, err := parseZone(parent)
+	switch {
+	case err != nil:
+		return -1
+	case !pattern && name == zone:
+		return 1000
+	case pattern && strings.HasSuffix(zone, "."+name):
+		return len(name)
+	}
+	return -1
+}

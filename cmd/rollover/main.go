@@ -1,0 +1,29 @@
+// Command rollover rolls the DNSSEC keys of zones served by PowerDNS, step by
+// step from cron, without ever breaking them. It is the mouth of the project:
+// words, flags, exit codes and views; it decides nothing.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program: arguments in, bytes and an exit code out.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	m := &mouth{ctx: ctx, out: stdout, err: stderr}
+	app := m.app()
+	if err := app.RunContext(ctx, permute(app, args)); err != nil {
+		return m.fail(err)
+	}
+	return 0
+}

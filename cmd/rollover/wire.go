@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rollover/pdns"
+	"rollover/rollover"
+	"rollover/rollover/probe"
+	"rollover/store"
+)
+
+// mouth is what the commands share: where they speak to.
+type mouth struct {
+	ctx      context.Context
+	out, err io.Writer
+}
+
+// world is the memory, the hands and the eyes of one run, given to an engine.
+type world struct {
+	config config
+	db     *store.DB
+	tool   *pdns.Tool
+	probe  *probe.Client
+	engine *rollover.Engine
+}
+
+// open wires a run together from the configuration; nothing is touched yet.
+func (m *mouth) open(c *cli.Context) (*world, error) {
+	return m.openFile(c.String("config"), c.String("state"))
+}
+
+// openFile is open for a configuration file and, if not empty, a state file.
+func (m *mouth) openFile(path, state string) (*world, error) {
+	config, err := loadConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	if state != "" {
+		config.State = state
+	}
+	w := &world{config: config, db: store.At(config.State)}
+	w.tool = &pdns.Tool{
+		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control,
+		ConfigDir: config.Pdnsutil.ConfigDir, ConfigName: config.Pdnsutil.ConfigName, Timeout: time.Duration(config.Pdnsutil.Timeout),
+	}
+	w.probe = &probe.Client{
+		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), Now: readClocks,
+	}
+	w.engine = &rollover.Engine{
+		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: config.setting, Now: readClocks, Workers: runtime.NumCPU(),
+	}
+	return w, nil
+}
+
+func (w *world) close() {
+	w.probe.Close()
+}
+
+// lockWait is how long a command of a person waits for a running advance.
+const lockWait = 20 * time.Second
+
+// locked runs f while no advance can run.
+func (w *world) locked(ctx context.Context, f func() error) (err error) {
+	lock, err := store.Lock(w.config.State)
+	for waited := time.Duration(0); isBusy(err) && waited < lockWait; waited += lockPoll {
+		if err := pause(ctx, lockPoll); err != nil {
+			return err
+		}
+		lock, err = store.Lock(w.config.State)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if unlock := lock.Unlock(); err == nil {
+			err = unlock
+		}
+	}()
+	return f()
+}
+
+const lockPoll = 200 * time.Millisecond
+
+// pause waits, or returns the cause when the run is to end.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("interrupted; no rollover is stopped by that: %w", context.Cause(ctx))
+	case <-timer.C:
+		return nil
+	}
+}

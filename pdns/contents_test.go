@@ -1,0 +1,130 @@
+package pdns
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollover/rollover"
+)
+
+func TestContentsOfTranscripts(t *testing.T) {
+	for _, c := range []struct{ pattern, version, want string }{
+		{"056-*", "", "serial 0, minimum 3600, largest 3600:"},
+		{"065-*", "4.", "serial 2026112301, minimum 1800, largest 3600: example.com./TXT www.example.com.example.com./A ns1.example.com./A www.example.com./A"},
+		{"065-*", "5.", "serial 2026112301, minimum 1800, largest 3600: ns1.example.com./A www.example.com./A"},
+		{"304-*", "5.", "serial 2026115276, minimum 1800, largest 3600: ns1.example.com./A www.example.com./A"},
+	} {
+		for _, x := range transcripts(t, c.pattern) {
+			got, err := parseContents("example.com.", []byte(x.stdout))
+			if strings.HasPrefix(x.version, c.version) && (err != nil || describe(got) != c.want) {
+				t.Errorf("%s of %s:\n%s, %v\nwant %s", x.name, x.version, describe(got), err, c.want)
+			}
+		}
+	}
+}
+
+func describe(c rollover.Contents) string {
+	out := fmt.Sprintf("serial %d, minimum %d, largest %d:", c.Serial, c.Minimum, c.LargestTTL)
+	for _, s := range c.Samples {
+		out += " " + s.Name + "/" + s.Type
+	}
+	return out
+}
+
+// zoneText is list-zone of 4.7.3 for example.com with these further records,
+// written "name ttl type content".
+func zoneText(records ...string) []byte {
+	var b strings.Builder
+	b.WriteString("$ORIGIN .\nexample.com\t3600\tIN\tSOA\tns1.example.com h.example.com 7 10800 3600 604800 1800\n")
+	for _, r := range records {
+		f := strings.SplitN(r, " ", 4)
+		fmt.Fprintf(&b, "%s\t%s\tIN\t%s\t%s\n", f[0], f[1], f[2], f[3])
+	}
+	return []byte(b.String())
+}
+
+func TestContents(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		records []string
+		want    string
+	}{
+		{"the minimum is the largest", nil, "serial 7, minimum 1800, largest 3600:"},
+		{"a record below a delegation counts for the TTL only",
+			[]string{"sub.example.com 86400 NS ns.sub.example.com.", "ns.sub.example.com 172800 A 192.0.2.1", "sub.example.com 60 DS 1 13 2 aa"},
+			"serial 7, minimum 1800, largest 172800:"},
+		{"a DNAME is asked, what is below it is not",
+			[]string{"d.example.com 60 DNAME x.test", "a.d.example.com 60 A 192.0.2.1"},
+			"serial 7, minimum 1800, largest 3600: d.example.com./DNAME"},
+		{"a wildcard is asked as it is", []string{"*.w.example.com 60 A 192.0.2.1"}, "serial 7, minimum 1800, largest 3600: *.w.example.com./A"},
+		{"computed types, odd names and types of DNSSEC are left out", []string{
+			"a.example.com 60 ALIAS b.test", `l.example.com 60 LUA A "x"`, "e.example.com 60 ENT ", `a\032b.example.com 60 A 192.0.2.1`,
+			"c.example.com 60 CDS 1 13 2 aa", "example.com 60 DNSKEY 257 3 13 aa", "t.example.com 60 ADDR \\# 0", "example.net 60 A 192.0.2.1", "xexample.com 60 A 192.0.2.1",
+		}, "serial 7, minimum 1800, largest 3600:"},
+		{"an RRset is asked once, in lower case", []string{"WWW.example.com. 60 A 192.0.2.1", "www.example.com 90 A 192.0.2.2"}, "serial 7, minimum 1800, largest 3600: www.example.com./A"},
+		{"a line inside a text is no record, but its TTL counts",
+			[]string{"t.example.com 60 TXT \"a \\\" b\nx.example.com\t9999\tIN\tNS\tevil.\nexample.com\t1\tIN\tSOA\tx\nend\" \"c\"", "x.example.com 60 A 192.0.2.1"},
+			"serial 7, minimum 1800, largest 9999: t.example.com./TXT x.example.com./A"},
+	} {
+		got, err := parseContents("example.com.", zoneText(c.records...))
+		if err != nil || describe(got) != c.want {
+			t.Errorf("%s:\n%s, %v\nwant %s", c.name, describe(got), err, c.want)
+		}
+	}
+}
+
+// In a large zone there are eight samples, the same every time, with the
+// largest TTL and a wildcard, and from both ends.
+func TestSamplesOfLargeZone(t *testing.T) {
+	var records []string
+	for i := range 300 {
+		records = append(records, fmt.Sprintf("h%03d.example.com 300 A 192.0.2.1", i))
+	}
+	records[17] = "h017.example.com 301 A 192.0.2.1"
+	records = append(records, "*.h020.example.com 300 AAAA 2001:db8::1")
+	first, err := parseContents("example.com.", zoneText(records...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(records)
+	second, err := parseContents("example.com.", zoneText(records...))
+	if err != nil || !slices.Equal(first.Samples, second.Samples) {
+		t.Errorf("in another order: %v, %v, not %v", second.Samples, err, first.Samples)
+	}
+	if len(first.Samples) != maxSamples {
+		t.Errorf("%d samples, want %d: %v", len(first.Samples), maxSamples, first.Samples)
+	}
+	for _, want := range []rollover.Sample{{Name: "h017.example.com.", Type: "A"}, {Name: "*.h020.example.com.", Type: "AAAA"}, {Name: "h000.example.com.", Type: "A"}} {
+		if !slices.Contains(first.Samples, want) {
+			t.Errorf("%v is not in %v", want, first.Samples)
+		}
+	}
+}
+
+func TestContentsOfRoot(t *testing.T) {
+	text := "$ORIGIN .\n.\t3600\tIN\tSOA\ta.test hostmaster 1 10800 3600 604800 3600\norg\t60\tIN\tNS\tns.test.\ntest\t60\tIN\tA\t192.0.2.1\n"
+	got, err := parseContents(".", []byte(text))
+	if want := "serial 1, minimum 3600, largest 3600: test./A"; err != nil || describe(got) != want {
+		t.Errorf("%s, %v\nwant %s", describe(got), err, want)
+	}
+}
+
+func TestContentsRefuses(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"nothing", "", "0 SOA records"},
+		{"no SOA", "$ORIGIN .\nexample.com\t60\tIN\tA\t192.0.2.1\n", "0 SOA records"},
+		{"two SOA", string(zoneText("example.com 60 SOA a b 1 2 3 4 5")), "2 SOA records"},
+		{"SOA with six fields", "example.com\t60\tIN\tSOA\ta b 1 2 3 4\n", "6 fields"},
+		{"SOA with a huge serial", "example.com\t60\tIN\tSOA\ta b 4294967296 2 3 4 5\n", "impossible number"},
+		{"TTL too large", string(zoneText("a.example.com 4294967296 A 192.0.2.1")), "not understood"},
+		{"other class", string(zoneText()) + "a.example.com\t60\tCH\tA\t192.0.2.1\n", "not understood"},
+		{"open quote", string(zoneText(`a.example.com 60 TXT "a`)), "not closed"},
+	} {
+		got, err := parseContents("example.com.", []byte(c.text))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %+v, %v, want an error with %q", c.name, got, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package pdns
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"rollover/rollover"
+)
+
+// FuzzParseInventory: whatever is printed, no panic; and what is accepted
+// has keys with unique ids above 0, as many
+// as there are lines that begin like one.
+func FuzzParseInventory(f *testing.F) {
+	for _, x := range transcripts(f, "*show*") {
+		f.Add([]byte(x.stdout), []byte(x.stderr))
+	}
+	f.Add([]byte(headText+kskText+publicText+zskText), []byte(""))
+	f.Fuzz(func(t *testing.T, stdout, stderr []byte) {
+		inv, err := parseInventory("example.com.", stdout, stderr)
+		if err != nil {
+			return
+		}
+		if !slices.Contains([]string{rollover.KindNative, rollover.KindMaster, rollover.KindSlave, rollover.KindProducer, rollover.KindConsumer}, inv.Kind) {
+			t.Errorf("kind is %q", inv.Kind)
+		}
+		for _, k := range inv.Keys {
+			if k.ID <= 0 || k.PublicKey != "" && k.DNSKEY().Tag() != k.Tag {
+				t.Errorf("key is %+v", k)
+			}
+		}
+		checkKeyLines(t, string(stdout), inv)
+	})
+}
+
+// checkKeyLines: as many keys as lines that begin like one after the heading,
+// and ids unique.
+func checkKeyLines(t *testing.T, stdout string, inv rollover.Inventory) {
+	ids := make(map[int]bool)
+	for _, k := range inv.Keys {
+		ids[k.ID] = true
+	}
+	_, section, _ := strings.Cut("\n"+stdout, "\n"+keysHeading+"\n")
+	if n := strings.Count("\n"+section, "\nID = "); !inv.Presigned && (n != len(inv.Keys) || len(ids) != n) {
+		t.Errorf("%d keys are on lines, %d were read, with %d ids", n, len(inv.Keys), len(ids))
+	}
+}
+
+// FuzzParseContents: no panic; the largest TTL is not below the minimum nor
+// below that of any line that looks like a record; there are at most eight
+// samples, each once, each a name in the zone that can be asked.
+func FuzzParseContents(f *testing.F) {
+	for _, x := range transcripts(f, "*list-zone*") {
+		f.Add([]byte(x.stdout))
+	}
+	f.Add(zoneText("*.a.example.com 60 TXT \"x\ny\"", "b.example.com 9 NS c.", "d.example.com 5 DNAME e."))
+	f.Fuzz(func(t *testing.T, stdout []byte) {
+		got, err := parseContents("example.com.", stdout)
+		if err != nil {
+			return
+		}
+		for _, line := range lines(stdout) {
+			if r, ok := parseRecord(line); ok && r.ttl > got.LargestTTL {
+				t.Errorf("largest TTL is %d, but there is %q", got.LargestTTL, line)
+			}
+		}
+		if got.LargestTTL < got.Minimum || len(got.Samples) > maxSamples {
+			t.Errorf("contents are %+v", got)
+		}
+		for i, s := range got.Samples {
+			if name, err := rollover.ParseZone(s.Name); err != nil || name != s.Name || !isBelow(name, "example.com.", true) || slices.Index(got.Samples, s) != i {
+				t.Errorf("sample %d is %v of %v", i, s, got.Samples)
+			}
+		}
+	})
+}
+
+// FuzzParseSerial: no panic; what is accepted is on a line of its own.
+func FuzzParseSerial(f *testing.F) {
+	for _, x := range transcripts(f, "*increase-serial*") {
+		f.Add([]byte(x.stdout))
+	}
+	f.Fuzz(func(t *testing.T, stdout []byte) {
+		serial, err := parseSerial("example.com.", stdout)
+		if err != nil {
+			return
+		}
+		found := slices.ContainsFunc(lines(stdout), func(l string) bool {
+			text, ok := strings.CutPrefix(l, "SOA serial for zone example.com set to ")
+			return ok && strings.TrimLeft(text, "0") == strings.TrimLeft(strconv.Itoa(int(serial)), "0")
+		})
+		if !found {
+			t.Errorf("serial %d is not on a line of %q", serial, stdout)
+		}
+	})
+}
+
+// FuzzParseNewID: no panic; what is accepted is above 0 and on a line of its own.
+func FuzzParseNewID(f *testing.F) {
+	for _, x := range transcripts(f, "*add-zone-key*") {
+		f.Add([]byte(x.stdout))
+	}
+	f.Fuzz(func(t *testing.T, stdout []byte) {
+		id, err := parseNewID(stdout)
+		if err != nil {
+			return
+		}
+		found := slices.ContainsFunc(lines(stdout), func(l string) bool { return strings.TrimLeft(l, "0") == strconv.Itoa(id) })
+		if id < 1 || !found {
+			t.Errorf("id %d is not on a line of %q", id, stdout)
+		}
+	})
+}

@@ -1,0 +1,231 @@
+// Package pdns is the hands of rollover: it turns a rollover.Command into a
+// command line of pdnsutil or pdns_control, runs it, and turns what was
+// printed into keys. It decides nothing, logs nothing, and never asks for a
+// private key.
+//
+// The old command names (show-zone, add-zone-key) are used on every version,
+// because pdnsutil 4.7 to 5.1 accepts them without a word, and 4.x knows no
+// other. Exit codes are not believed: several commands return 0 and do nothing.
+package pdns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rollover/rollover"
+)
+
+// Tool is the pdnsutil and pdns_control of one PowerDNS configuration. It
+// holds no state; its methods may be called concurrently, but for one zone
+// only one at a time (increase-serial loses updates, pdnsutil 4.7 to 5.1).
+type Tool struct {
+	// Command is how pdnsutil is started: {"pdnsutil"}, or the argument vector
+	// of ssh, docker or kubectl that ends in it. It is looked up in the PATH
+	// of this process; no shell is involved on this side.
+	Command []string
+	// Control is the same for pdns_control; empty when no running server can
+	// be reached from here.
+	Control []string
+
+	ConfigDir  string // --config-dir of both, left out when empty
+	ConfigName string // --config-name of both, left out when empty
+
+	// Timeout is how long one command may take, 60 s when zero. pdnsutil
+	// itself waits for ever on a locked database.
+	Timeout time.Duration
+}
+
+var _ rollover.Signer = (*Tool)(nil)
+
+// Limits of what one command may print to one stream, in bytes.
+const (
+	outputLimit   = 1 << 20
+	contentsLimit = 64 << 20 // list-zone prints every record
+)
+
+// Version is the version of pdnsutil, "4.7.3". It needs no configuration, so
+// it says only that the command can be run.
+func (t *Tool) Version(ctx context.Context) (string, error) {
+	c := t.pdnsutil("", "--version")
+	out, err := t.run(ctx, c, outputLimit)
+	if err != nil {
+		return "", err
+	}
+	version, err := parseVersion(out.stdout)
+	if err != nil {
+		return "", c.misread(err, out)
+	}
+	return version, nil
+}
+
+// Inventory runs show-zone, the only command that prints flags, algorithm
+// numbers, ids and public keys together.
+func (t *Tool) Inventory(ctx context.Context, zone string) (rollover.Inventory, error) {
+	name, err := rollover.ParseZone(zone)
+	if err != nil {
+		return rollover.Inventory{}, err
+	}
+	c := t.pdnsutil(name, "--", "show-zone", plain(name))
+	out, err := t.run(ctx, c, outputLimit)
+	if err != nil {
+		return rollover.Inventory{}, err
+	}
+	inv, err := parseInventory(name, out.stdout, out.stderr)
+	if err != nil {
+		return rollover.Inventory{}, c.misread(err, out)
+	}
+	return inv, nil
+}
+
+// Contents runs list-zone. Disabled records are not in it.
+func (t *Tool) Contents(ctx context.Context, zone string) (rollover.Contents, error) {
+	name, err := rollover.ParseZone(zone)
+	if err != nil {
+		return rollover.Contents{}, err
+	}
+	c := t.pdnsutil(name, "--", "list-zone", plain(name))
+	out, err := t.run(ctx, c, contentsLimit)
+	if err != nil {
+		return rollover.Contents{}, err
+	}
+	contents, err := parseContents(name, out.stdout)
+	if err != nil {
+		return rollover.Contents{}, c.misread(err, out)
+	}
+	return contents, nil
+}
+
+// Do runs the one command that changes the key. An error does not say that
+// nothing was changed, and nil does not say that something was: Inventory does.
+func (t *Tool) Do(ctx context.Context, zone string, change rollover.Command) error {
+	name, operands, err := changeArgs(zone, change)
+	if err != nil {
+		return err
+	}
+	c := t.pdnsutil(name, append([]string{"--"}, operands...)...)
+	out, err := t.run(ctx, c, outputLimit)
+	if err != nil || change.Verb != rollover.VerbCreate {
+		return err
+	}
+	// add-zone-key returns 0 for a zone that does not exist; only a printed
+	// id says that there is a key (pdnsutil 4.7 to 5.1).
+	if _, err := parseNewID(out.stdout); err != nil {
+		return c.misread(err, out)
+	}
+	return nil
+}
+
+// Explain is the command line that Do would run, quoted for a shell; a shell
+// comment when Do would refuse.
+func (t *Tool) Explain(zone string, change rollover.Command) string {
+	name, operands, err := changeArgs(zone, change)
+	if err != nil {
+		return "# " + err.Error()
+	}
+	return quoteAll(t.pdnsutil(name, append([]string{"--"}, operands...)...).argv)
+}
+
+// BumpSerial runs increase-serial and returns the number that it printed: the
+// serial in the database, before SOA-EDIT. After 4294967295 comes 0.
+func (t *Tool) BumpSerial(ctx context.Context, zone string) (uint32, error) {
+	name, err := rollover.ParseZone(zone)
+	if err != nil {
+		return 0, err
+	}
+	c := t.pdnsutil(name, "--", "increase-serial", plain(name))
+	out, err := t.run(ctx, c, outputLimit)
+	if err != nil {
+		return 0, err
+	}
+	serial, err := parseSerial(name, out.stdout)
+	if err != nil {
+		return 0, c.misread(err, out)
+	}
+	return serial, nil
+}
+
+// Refresh runs one `pdns_control purge` for all zones, those in notify
+// included, and then one `pdns_control notify` for each zone in notify. When
+// the purge fails nobody is notified: a secondary that reads the old serial
+// from the packet cache misses the change until its SOA refresh timer
+// (PowerDNS 4.7 to 5.1). A failed notify does not keep the others from being
+// sent; all failures are returned together.
+func (t *Tool) Refresh(ctx context.Context, zones, notify []string) error {
+	if len(t.Control) == 0 {
+		return nil
+	}
+	names, err := parseZones(slices.Concat(zones, notify))
+	if err != nil {
+		return err
+	}
+	if err := t.purge(ctx, names); err != nil {
+		return err
+	}
+	told, err := parseZones(notify)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, name := range told {
+		failed = append(failed, t.notify(ctx, name))
+	}
+	return errors.Join(failed...)
+}
+
+// purge makes the server forget each zone and everything below it. Without an
+// operand pdns_control would empty the whole cache, so none is run.
+func (t *Tool) purge(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	operands := []string{"--", "purge"}
+	for _, name := range names {
+		// The dollar sign means "and below": packets of other names of the
+		// zone would live on for up to 20 s without it.
+		operands = append(operands, plain(name)+"$")
+	}
+	c := t.control(strings.Join(names, " "), operands...)
+	out, err := t.run(ctx, c, outputLimit)
+	if err != nil {
+		return err
+	}
+	if !isNumber(strings.TrimSpace(string(out.stdout))) {
+		return c.misread(fmt.Errorf("purge answered %q, not a number", lastLine(out.stdout)), out)
+	}
+	return nil
+}
+
+func (t *Tool) notify(ctx context.Context, name string) error {
+	c := t.control(name, "--", "notify", plain(name))
+	out, err := t.run(ctx, c, outputLimit)
+	if err != nil {
+		return err
+	}
+	if !notifyDone.MatchString(lastLine(out.stdout)) {
+		return c.refusedNotify(out)
+	}
+	return nil
+}
+
+// parseZones checks zone names and leaves out repetitions.
+func parseZones(zones []string) ([]string, error) {
+	var out []string
+	for _, zone := range zones {
+		name, err := rollover.ParseZone(zone)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+func isNumber(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
+}

@@ -1,0 +1,85 @@
+package lab
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/miekg/dns"
+)
+
+// The layouts of a zone's keys, all ECDSA P-256.
+const (
+	Split = "split" // a KSK and a ZSK
+	CSK   = "csk"   // one key for both, as `pdnsutil secure-zone` makes it
+)
+
+// defaultTTL is the TTL of everything for which the options say nothing.
+const defaultTTL = 300
+
+// Zone is one signed child zone of the lab. Zero values mean a default.
+type Zone struct {
+	Name    string // a name below the parent's
+	Layout  string // Split (the default) or CSK
+	TTL     uint32 // of the data and the NS records; default 300
+	LongTTL uint32 // of a TXT record at long.<zone>; 0: no such record
+	Minimum uint32 // SOA minimum, which PowerDNS makes the TTL of the DNSKEY set; default TTL
+	SOATTL  uint32 // of the SOA record; default TTL
+}
+
+// Options say which world Start builds.
+type Options struct {
+	Parent string // the parent zone; default "lab.test."
+	DSTTL  uint32 // TTL of the DS sets, and of all else in the parent zone; default 300
+	Zones  []Zone
+
+	// PDNSRoot is a folder with the unpacked packages of another version of
+	// PowerDNS and all that they depend on, libc included: /usr/sbin and so
+	// on are looked for below it. Empty: the PowerDNS of this machine.
+	PDNSRoot string
+}
+
+// withDefaults is o with canonical names and every default filled in.
+func (o Options) withDefaults() (Options, error) {
+	o.Parent = dns.CanonicalName(cmp.Or(o.Parent, "lab.test."))
+	o.DSTTL = cmp.Or(o.DSTTL, defaultTTL)
+	o.Zones = slices.Clone(o.Zones)
+	if o.Parent == "." {
+		return o, errors.New("the parent zone of a lab cannot be the root")
+	}
+	for i := range o.Zones {
+		o.Zones[i] = o.Zones[i].withDefaults()
+		if err := o.checkZone(i); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func (z Zone) withDefaults() Zone {
+	z.Name = dns.CanonicalName(z.Name)
+	z.Layout = cmp.Or(z.Layout, Split)
+	z.TTL = cmp.Or(z.TTL, defaultTTL)
+	z.Minimum = cmp.Or(z.Minimum, z.TTL)
+	z.SOATTL = cmp.Or(z.SOATTL, z.TTL)
+	return z
+}
+
+// checkZone refuses what the lab cannot serve: a zone elsewhere than directly
+// below the parent zone, whose DS set would not be where SetDS puts it.
+func (o Options) checkZone(i int) error {
+	z := o.Zones[i]
+	if _, ok := dns.IsDomainName(z.Name); !ok || z.Name == o.Parent || !dns.IsSubDomain(o.Parent, z.Name) {
+		return fmt.Errorf("zone %q of the lab is not a name below %s", z.Name, o.Parent)
+	}
+	if z.Layout != Split && z.Layout != CSK {
+		return fmt.Errorf("zone %s of the lab has layout %q: use %q or %q", z.Name, z.Layout, Split, CSK)
+	}
+	for j, other := range o.Zones {
+		if i != j && dns.IsSubDomain(other.Name, z.Name) {
+			return fmt.Errorf("zone %s of the lab is inside zone %s", z.Name, other.Name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package probe
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"rollover/rollover"
+)
+
+// dataReader gathers what the answers of one server show of the zone's data.
+type dataReader struct {
+	zone   string
+	pool   *pool
+	serial uint32
+
+	looked  bool
+	signers []rollover.DNSKEY // of every RRset so far
+	traces  []rollover.Signature
+	faults  []rollover.Signature
+	ttl     uint32
+}
+
+// newDataReader tries the keys of the question first, so that keys which only
+// the server shows cannot push them out.
+func newDataReader(q rollover.Question, served *rollover.KeyVersion, now time.Time) *dataReader {
+	keys := slices.Clone(q.Keys)
+	if served != nil {
+		keys = append(keys, served.Keys...)
+	}
+	return &dataReader{zone: q.Zone, pool: newPool(q.Zone, now, keys...)}
+}
+
+// read takes in one answer. The error is why it cannot be used.
+func (d *dataReader) read(i inquiry, m *dns.Msg) error {
+	down := d.referral(i, m)
+	if err := usable(m); err != nil && !down {
+		return err
+	}
+	if d.foreign(m) {
+		return nil
+	}
+	sets, err := setsOf(m.Answer, m.Ns)
+	if err != nil {
+		return err
+	}
+	if err := d.apex(i, sets, m); err != nil {
+		return err
+	}
+	if len(m.Answer) > 0 && !answers(i, m.Answer) {
+		return errors.New("the answer has records, but not those asked for")
+	}
+	for _, s := range sets {
+		if d.signed(s, sets) {
+			d.look(s)
+		}
+	}
+	if len(m.Answer) == 0 && !down {
+		d.denial(i, sets, m)
+	}
+	return nil
+}
+
+// referral says whether an answer points down to a zone below, as it should
+// for a name that is delegated away. Such an answer is not authoritative.
+func (d *dataReader) referral(i inquiry, m *dns.Msg) bool {
+	if m.Rcode != dns.RcodeSuccess || m.IsEdns0() == nil || len(m.Answer) > 0 {
+		return false
+	}
+	return slices.ContainsFunc(m.Ns, func(rr dns.RR) bool {
+		owner := rr.Header().Name
+		return rr.Header().Rrtype == dns.TypeNS && d.below(owner) && dns.IsSubDomain(owner, i.name)
+	})
+}
+
+func (d *dataReader) below(name string) bool {
+	return name != d.zone && dns.IsSubDomain(d.zone, name)
+}
+
+// foreign says whether a zone below answered, which the server has too.
+func (d *dataReader) foreign(m *dns.Msg) bool {
+	return slices.ContainsFunc(m.Ns, func(rr dns.RR) bool {
+		_, ok := rr.(*dns.SOA)
+		return ok && d.below(rr.Header().Name)
+	})
+}
+
+// apex makes sure that what every zone has at its apex was answered.
+func (d *dataReader) apex(i inquiry, sets []set, m *dns.Msg) error {
+	if i.name != d.zone || i.rrtype != dns.TypeSOA && i.rrtype != dns.TypeNS {
+		return nil
+	}
+	s, ok := find(sets, d.zone, i.rrtype)
+	if !ok || len(m.Answer) == 0 {
+		return errors.New("does not serve the zone: " + rcode(m) + " without the record")
+	}
+	if soa, ok := s.rrs[0].(*dns.SOA); ok {
+		d.serial = soa.Serial
+	}
+	return nil
+}
+
+// answers says whether the records are about the name: those asked for, or an
+// alias.
+func answers(i inquiry, records []dns.RR) bool {
+	return slices.ContainsFunc(records, func(rr dns.RR) bool {
+		switch h := rr.Header(); h.Rrtype {
+		case i.rrtype, dns.TypeCNAME:
+			return h.Name == i.name
+		case dns.TypeDNAME:
+			return dns.IsSubDomain(h.Name, i.name)
+		}
+		return false
+	})
+}
+
+// signed says whether the zone must have signed a set (RFC 4035 section 2.2):
+// not the NS of a delegation, not an alias that a DNAME made (RFC 6672 section
+// 5.3.1), not what another zone signed, nor what belongs to the keys.
+func (d *dataReader) signed(s set, sets []set) bool {
+	switch {
+	case !dns.IsSubDomain(d.zone, s.owner), ofKeys(s.rrtype):
+		return false
+	case s.rrtype == dns.TypeNS && s.owner != d.zone:
+		return false
+	case s.rrtype == dns.TypeCNAME && len(s.sigs) == 0 && synthesised(s, sets):
+		return false
+	}
+	return len(s.sigs) == 0 || slices.ContainsFunc(s.sigs, func(sig *dns.RRSIG) bool {
+		return !d.below(dns.CanonicalName(sig.SignerName))
+	})
+}
+
+func synthesised(alias set, sets []set) bool {
+	return slices.ContainsFunc(sets, func(s set) bool {
+		return s.rrtype == dns.TypeDNAME && s.owner != alias.owner && dns.IsSubDomain(s.owner, alias.owner)
+	})
+}
+
+// look takes in one set that the zone must have signed.
+func (d *dataReader) look(s set) {
+	proof := d.pool.prove(s)
+	if d.looked {
+		d.signers = slices.DeleteFunc(d.signers, func(k rollover.DNSKEY) bool { return !slices.Contains(proof.signers, k) })
+	} else {
+		d.signers, d.looked = proof.signers, true
+	}
+	d.faults = append(d.faults, proof.faults...)
+	for _, sig := range s.sigs {
+		d.traces = append(d.traces, rollover.Signature{Tag: sig.KeyTag, Algorithm: sig.Algorithm})
+	}
+	d.ttl = max(d.ttl, s.ttl())
+}
+
+// denial: an answer that there is nothing must prove it (RFC 4035 section
+// 3.1.3), and stays in caches for the negative TTL.
+func (d *dataReader) denial(i inquiry, sets []set, m *dns.Msg) {
+	proven := slices.ContainsFunc(sets, func(s set) bool {
+		return (s.rrtype == dns.TypeNSEC || s.rrtype == dns.TypeNSEC3) && dns.IsSubDomain(d.zone, s.owner)
+	})
+	if !proven {
+		d.signers, d.looked = nil, true
+		d.faults = append(d.faults, rollover.Signature{On: i.label, Fault: "unsigned"})
+	}
+	if ttl, err := denied(m, func(owner string) bool { return owner == d.zone }); err == nil {
+		d.ttl = max(d.ttl, ttl)
+	}
+}
+
+func (d *dataReader) version() *rollover.DataVersion {
+	slices.SortFunc(d.traces, func(a, b rollover.Signature) int {
+		return cmp.Or(cmp.Compare(a.Tag, b.Tag), cmp.Compare(a.Algorithm, b.Algorithm))
+	})
+	return &rollover.DataVersion{
+		Signers: distinct(d.signers), Traces: slices.Compact(d.traces), Faults: distinctFaults(d.faults), TTL: d.ttl,
+	}
+}

@@ -1,0 +1,156 @@
+// Package probe is the eyes: it finds the name servers of a zone and of its
+// parent, asks every one of them directly, checks signatures, and reports what
+// each showed. It judges nothing: what an answer means for a rollover is the
+// business of package rollover.
+//
+// A look has two halves. First everything is asked, with nothing but the rules
+// of the transport (ask.go, socket.go) and of finding servers (servers.go,
+// child.go, parent.go). Then the clock is read once, and the answers are
+// interpreted by functions that do no I/O (dnskey.go, data.go, ds.go,
+// verify.go).
+package probe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"rollover/rollover"
+)
+
+const (
+	defaultTimeout = 5 * time.Second
+	defaultPort    = 53
+)
+
+// Client looks at zones. Its methods may be called by many goroutines at once;
+// the exported fields must not change after the first Look. It keeps one UDP
+// socket for every server it has asked until Close.
+type Client struct {
+	// Resolvers are recursive servers, "address" or "address:port", used in
+	// this order and only to find servers. Without a port it is 53.
+	Resolvers []string
+	// Validators are validating resolvers, "host" or "host:port", whose
+	// opinion of the DS set is reported. Without a port it is 53.
+	Validators []string
+	// Timeout is how long one try waits for its answer; 0 is 5 s.
+	Timeout time.Duration
+	// Port is where servers are asked that were found through the DNS, and
+	// configured ones without a port; 0 is 53.
+	Port int
+	// Now is called once in a look, when everything has been asked. It is
+	// Sighting.At and the time at which signatures must be valid. Nil is the
+	// wall clock alone, by which no waiting time is ever earned.
+	Now func() rollover.Instant
+
+	// dial replaces net.Dialer.DialContext: tests make sure with it that
+	// nothing leaves the machine.
+	dial dialFunc
+
+	mu    sync.Mutex
+	lines map[netip.AddrPort]*line
+}
+
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+var _ rollover.Observer = (*Client)(nil)
+
+// Look asks all servers of the zone for the records in q. A server that could
+// not be asked or gave no usable answer is in the Sighting with the reason.
+// Errors: the cause of ctx when it ends; one that wraps rollover.ErrUnavailable
+// when no server of a needed role can be found; one that names the entry when
+// the question or the configuration does not make sense.
+func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighting, error) {
+	zone, err := rollover.ParseZone(q.Zone)
+	if err != nil {
+		return rollover.Sighting{}, err
+	}
+	q.Zone = zone
+	asked, opinions, err := c.ask(ctx, q)
+	if ctx.Err() != nil {
+		return rollover.Sighting{}, context.Cause(ctx)
+	}
+	if err != nil {
+		return rollover.Sighting{}, err
+	}
+	s := rollover.Sighting{Zone: zone, At: c.now(), Records: q.Records, Validators: opinions}
+	s.Servers = each(asked, func(v visit) rollover.ServerSighting { return v.read(q, s.At.Wall) })
+	return s, nil
+}
+
+// ask is the half of a look that talks: servers and validators at the same time.
+func (c *Client) ask(ctx context.Context, q rollover.Question) ([]visit, []rollover.ValidatorSighting, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var opinions []rollover.ValidatorSighting
+	var others sync.WaitGroup
+	if q.Validators {
+		others.Go(func() { opinions = c.askValidators(ctx, q.Zone) })
+	}
+	targets, err := c.find(ctx, q)
+	if err != nil {
+		cancel()
+		others.Wait()
+		return nil, nil, err
+	}
+	asked := each(targets, func(t target) visit { return c.visit(ctx, t, q) })
+	others.Wait()
+	return asked, opinions, nil
+}
+
+// Close closes all sockets and waits until nothing reads from them any more.
+// Questions still under way fail. The Client may be used again afterwards.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	lines := c.lines
+	c.lines = nil
+	c.mu.Unlock()
+	var errs []error
+	for _, l := range lines {
+		errs = append(errs, l.close())
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Client) now() rollover.Instant {
+	if c.Now == nil {
+		return rollover.Instant{Wall: time.Now()}
+	}
+	return c.Now()
+}
+
+func (c *Client) timeout() time.Duration {
+	if c.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return c.Timeout
+}
+
+func (c *Client) port() uint16 {
+	if c.Port <= 0 {
+		return defaultPort
+	}
+	return uint16(c.Port)
+}
+
+func (c *Client) dialContext(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
+	if c.dial != nil {
+		return c.dial(ctx, network, to.String())
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, to.String())
+}
+
+// each does the same with all items at once and returns the results in their order.
+func each[T, R any](items []T, do func(T) R) []R {
+	out := make([]R, len(items))
+	var running sync.WaitGroup
+	for i, item := range items {
+		running.Go(func() { out[i] = do(item) })
+	}
+	running.Wait()
+	return out
+}

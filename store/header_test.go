@@ -1,0 +1,109 @@
+package store
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+func encoded(t testing.TB, h Header) string {
+	t.Helper()
+	out, err := h.append(nil)
+	must(t, err)
+	return string(out)
+}
+
+func TestAHeaderIsDecodedWithoutAllocation(t *testing.T) {
+	value := encoded(t, headerOf(sample("a.example.", 1).Dossier))
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := decodeHeader("a.example.", value); err != nil {
+			t.Error(err)
+		}
+	}); n != 0 {
+		t.Errorf("it takes %v allocations", n)
+	}
+}
+
+func TestANameThatDoesNotFitIsAnErrorOfSave(t *testing.T) {
+	e := sample("a.example.", 1)
+	e.Dossier.Roll.Step = strings.Repeat("x", 256)
+	if err := At(statePath(t)).Save(e); err == nil || !strings.Contains(err.Error(), "255") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestStampsSortAsTimesDo(t *testing.T) {
+	var last uint64
+	for _, c := range []struct {
+		at   time.Time
+		want uint64
+	}{
+		{time.Time{}, 0},
+		{time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC), 1},
+		{time.Unix(0, 0), 1},
+		{time.Unix(0, 1), 1},
+		{time.Unix(0, 2), 2},
+		{epoch(), uint64(epoch().UnixNano())},
+		{time.Unix(0, math.MaxInt64), math.MaxInt64},
+		{time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), math.MaxInt64},
+	} {
+		got := stamp(c.at)
+		if got != c.want || got < last {
+			t.Errorf("%v is %d, want %d", c.at, got, c.want)
+		}
+		last = got
+	}
+}
+
+// Law: what decodes is encoded as the same octets, but for the checksum.
+func FuzzHeader(f *testing.F) {
+	f.Add("a.example.", encoded(f, headerOf(sample("a.example.", 1).Dossier)))
+	f.Add("", encoded(f, Header{NeedsOperator: true}))
+	f.Add("", "\x01\x00")
+	f.Fuzz(func(t *testing.T, zone, value string) {
+		h, err := decodeHeader(zone, value)
+		if err != nil {
+			return
+		}
+		again := encoded(t, h)
+		if h.Zone != zone || again[:headerSum] != value[:headerSum] || again[headerFixed:] != value[headerFixed:] {
+			t.Errorf("%q decodes to %+v, which is %q", value, h, again)
+		}
+	})
+}
+
+// Law: what decodes can be saved, and loads as what it was. With a wrong
+// checksum nothing decodes.
+func FuzzLoad(f *testing.F) {
+	r, err := newRecord(sample("a.example.", 1), 0)
+	must(f, err)
+	f.Add(r.roll, r.ledger)
+	f.Add([]byte(nil), r.ledger)
+	f.Add([]byte("null"), []byte(`{"ledger":{"entries":[{"dnskey":null}]}}`))
+	f.Fuzz(func(t *testing.T, roll, ledger []byte) {
+		first := record{zone: "a.example.", roll: roll, ledger: ledger, header: []byte(encoded(t, Header{}))}
+		first.seal()
+		d, err := first.stored().decode("a.example.")
+		if err != nil {
+			return
+		}
+		second, err := newRecord(entryOf(d), 0)
+		if err != nil {
+			return // a time that JSON cannot hold, a name that is too long
+		}
+		again, err := second.stored().decode("a.example.")
+		must(t, err)
+		if !same(t, again, d) {
+			t.Errorf("%+v became %+v", d, again)
+		}
+		second.header[headerSum]++
+		if _, err := second.stored().decode("a.example."); err == nil {
+			t.Error("a wrong checksum was believed")
+		}
+		if !json.Valid(second.ledger) {
+			t.Error("what is stored is not JSON")
+		}
+	})
+}

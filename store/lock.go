@@ -1,0 +1,101 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// lockName is the name of the lock file, beside the state file.
+const lockName = "tick.lock"
+
+// TickLock says that a tick is running. It is held for all of the tick, while
+// the state file is only open for milliseconds, so that others can read it.
+type TickLock struct{ file *os.File }
+
+// Busy is the error when another tick is running; it wraps ErrBusy. PID is 0
+// while the other one has not yet said who it is.
+type Busy struct {
+	PID   int
+	Since time.Time
+}
+
+// Error names the other process.
+func (b *Busy) Error() string {
+	if b.PID == 0 {
+		return ErrBusy.Error()
+	}
+	return fmt.Sprintf("%v (pid %d, since %s)", ErrBusy, b.PID, b.Since.Format(time.RFC3339))
+}
+
+// Unwrap makes it ErrBusy.
+func (b *Busy) Unwrap() error { return ErrBusy }
+
+// Lock takes the lock of the state file at path: tick.lock in its directory,
+// which is made if it is missing. It never waits: if the lock is taken the
+// error is a *Busy. The kernel releases it when the process dies, and children
+// do not inherit it (Go opens files close-on-exec).
+func Lock(path string) (*TickLock, error) {
+	dir := filepath.Dir(path)
+	if err := makeDir(dir); err != nil {
+		return nil, fmt.Errorf("locking: %w", err)
+	}
+	file, err := openPrivate(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, false)
+	if err != nil {
+		return nil, fmt.Errorf("locking: %w", err)
+	}
+	if err := flock(file); err != nil {
+		defer func() { _ = file.Close() }()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, holder(file)
+		}
+		return nil, fmt.Errorf("locking %s: %w", file.Name(), err)
+	}
+	// The lock holds with or without the text, so that a full disk does not
+	// keep a tick from running as far as it can.
+	_ = sign(file)
+	return &TickLock{file}, nil
+}
+
+// flock is tried again after a signal, which Go sends to itself (preemption).
+func flock(file *os.File) error {
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+// sign says who holds the lock. It is only for people, so it is not synced.
+func sign(file *os.File) error {
+	if err := file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := file.WriteAt(fmt.Appendf(nil, "%d %s\n", os.Getpid(), time.Now().UTC().Format(time.RFC3339)), 0)
+	return err
+}
+
+// holder reads who holds the lock. Whatever is wrong with the text, the lock
+// is taken.
+func holder(file *os.File) error {
+	var pid int
+	var since string
+	if _, err := fmt.Fscanf(file, "%d %s\n", &pid, &since); err != nil {
+		return &Busy{}
+	}
+	at, err := time.Parse(time.RFC3339, since)
+	if err != nil || pid <= 0 {
+		return &Busy{}
+	}
+	return &Busy{PID: pid, Since: at}
+}
+
+// Unlock releases the lock. The file stays, empty: were it removed, two
+// processes could each lock a file of this name.
+func (l *TickLock) Unlock() error {
+	return errors.Join(l.file.Truncate(0), l.file.Close())
+}

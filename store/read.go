@@ -1,0 +1,259 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"rollover/rollover"
+)
+
+// Values of bbolt are gone when the transaction ends, and nobody else gets at
+// the file before it does. So the methods here copy octets, and decode them
+// afterwards.
+
+// stored is all that is stored of one zone, as it is in the file.
+type stored struct{ header, roll, ledger []byte }
+
+// Load returns the zone's dossier, one with only its name if there is none
+// (ErrLocked, ErrDamaged, ErrSchema).
+func (d *DB) Load(zone string) (rollover.Dossier, error) {
+	var s stored
+	err := d.view(func(tx *bbolt.Tx) error {
+		rollovers, err1 := d.bucket(tx, bucketRollovers)
+		ledger, err2 := d.bucket(tx, bucketLedger)
+		headers, err3 := d.bucket(tx, bucketHeaders)
+		if err := cmp.Or(err1, err2, err3); err != nil {
+			return err
+		}
+		key := []byte(zone)
+		s.header, s.roll, s.ledger = bytes.Clone(headers.Get(key)), bytes.Clone(rollovers.Get(key)), bytes.Clone(ledger.Get(key))
+		return nil
+	})
+	if err != nil {
+		return rollover.Dossier{}, fmt.Errorf("loading zone %s: %w", zone, err)
+	}
+	out, err := s.decode(zone)
+	if err != nil {
+		return rollover.Dossier{}, fmt.Errorf("loading zone %s: %w", zone, d.damagedZone(zone, err))
+	}
+	return out, nil
+}
+
+// decode makes a dossier of it. Fields that this version does not know are
+// left out; a value that does not fit its checksum is not believed.
+func (s stored) decode(zone string) (rollover.Dossier, error) {
+	out := rollover.Dossier{Zone: zone}
+	if s.header == nil && s.roll == nil && s.ledger == nil {
+		return out, nil
+	}
+	if _, err := decodeHeader(zone, string(s.header)); err != nil {
+		return out, err
+	}
+	if binary.BigEndian.Uint32(s.header[headerSum:]) != checksum(zone, s.header, s.roll, s.ledger) {
+		return out, errors.New("its checksum does not fit")
+	}
+	if err := json.Unmarshal(s.ledger, &out); err != nil {
+		return out, fmt.Errorf("its ledger does not decode: %w", err)
+	}
+	out.Zone, out.Roll = zone, nil
+	if s.roll == nil {
+		return out, nil
+	}
+	if err := json.Unmarshal(s.roll, &out.Roll); err != nil {
+		return out, fmt.Errorf("its rollover does not decode: %w", err)
+	}
+	return out, nil
+}
+
+// Due lists the zones whose next check is not after now, the oldest first; at
+// most limit of them, all if limit is 0. It reads the schema version and the
+// due index, and nothing of the zones that are not due.
+func (d *DB) Due(now time.Time, limit int) ([]string, error) {
+	var out []string
+	err := d.walkDue(func(at uint64, zone string) bool {
+		if at > stamp(now) || limit > 0 && len(out) == limit {
+			return false
+		}
+		out = append(out, zone)
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading what is due: %w", err)
+	}
+	return out, nil
+}
+
+// NextDue is when the next zone is due, false if none will be.
+func (d *DB) NextDue() (time.Time, bool, error) {
+	var next time.Time
+	found := false
+	err := d.walkDue(func(at uint64, _ string) bool {
+		found = true
+		if at > 0 {
+			next = time.Unix(0, int64(at)).UTC()
+		}
+		return false
+	})
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("reading what is due next: %w", err)
+	}
+	return next, found, nil
+}
+
+// walkDue goes through the due index, oldest first, until yield says false.
+func (d *DB) walkDue(yield func(at uint64, zone string) bool) error {
+	return d.view(func(tx *bbolt.Tx) error {
+		due, err := d.bucket(tx, bucketDue)
+		if err != nil {
+			return err
+		}
+		c := due.Cursor()
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			if len(k) < 9 || len(k) > 8+longestZone || k[0] > 0x7F {
+				return damaged(d.path, "a key of its due index does not decode")
+			}
+			if !yield(binary.BigEndian.Uint64(k), string(k[8:])) {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// Headers calls yield with the header of each zone that is remembered, in the
+// order of their names, until it says false. The file is closed by then, so
+// that yield may take its time (a pager) and may call methods of the DB.
+func (d *DB) Headers(yield func(Header) bool) error {
+	lines, err := d.rawHeaders()
+	if err != nil {
+		return fmt.Errorf("reading headers: %w", err)
+	}
+	for lines != "" {
+		var zone, value string
+		zone, value, lines = cutHeader(lines)
+		h, err := decodeHeader(zone, value)
+		if err != nil {
+			return fmt.Errorf("reading headers: %w", d.damagedZone(zone, err))
+		}
+		if !yield(h) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// rawHeaders is all headers in one piece, so that 100,000 of them are a few
+// allocations: for each an octet with the length of the zone, two with that of
+// the value, the zone, the value.
+func (d *DB) rawHeaders() (string, error) {
+	var out strings.Builder
+	err := d.view(func(tx *bbolt.Tx) error {
+		headers, err := d.bucket(tx, bucketHeaders)
+		if err != nil {
+			return err
+		}
+		return headers.ForEach(func(zone, value []byte) error {
+			if len(zone) > longestZone || len(value) > 0xFFFF {
+				return damaged(d.path, "a header is too long")
+			}
+			out.Write([]byte{byte(len(zone)), byte(len(value) >> 8), byte(len(value))})
+			out.Write(zone)
+			out.Write(value)
+			return nil
+		})
+	})
+	return out.String(), err
+}
+
+func cutHeader(lines string) (zone, value, rest string) {
+	end := 3 + int(lines[0])
+	last := end + int(lines[1])<<8 + int(lines[2])
+	return lines[3:end], lines[end:last], lines[last:]
+}
+
+// Zones lists the zones that are remembered, in the order of their names.
+func (d *DB) Zones() ([]string, error) {
+	var out []string
+	err := d.Headers(func(h Header) bool {
+		out = append(out, h.Zone)
+		return true
+	})
+	return out, err
+}
+
+// History lists what happened to a zone, or to all zones if zone is empty, in
+// the order in which it was saved.
+func (d *DB) History(zone string) ([]rollover.Event, error) {
+	found, err := d.rawHistory(zone)
+	if err != nil {
+		return nil, fmt.Errorf("reading history: %w", err)
+	}
+	slices.SortFunc(found, func(x, y line) int { return cmp.Compare(x.place, y.place) })
+	out := make([]rollover.Event, len(found))
+	for i, l := range found {
+		if err := json.Unmarshal(l.value, &out[i]); err != nil {
+			return nil, fmt.Errorf("reading history: %w", damaged(d.path, fmt.Sprintf("event %d does not decode: %v", l.place, err)))
+		}
+	}
+	return out, nil
+}
+
+func (d *DB) rawHistory(zone string) ([]line, error) {
+	var prefix []byte
+	if zone != "" {
+		prefix = historyPrefix(zone)
+	}
+	var out []line
+	err := d.view(func(tx *bbolt.Tx) error {
+		history, err := d.bucket(tx, bucketHistory)
+		if err != nil {
+			return err
+		}
+		c := history.Cursor()
+		for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+			sequence, err := sequenceOf(k)
+			if err != nil {
+				return damaged(d.path, err)
+			}
+			out = append(out, line{sequence, bytes.Clone(v)})
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Clock is the newest Dossier.Clock that was saved, zero if there is none.
+func (d *DB) Clock() (rollover.Instant, error) {
+	var value []byte
+	err := d.view(func(tx *bbolt.Tx) error {
+		clock, err := d.bucket(tx, bucketClock)
+		if err == nil {
+			value = bytes.Clone(clock.Get([]byte(keyLast)))
+		}
+		return err
+	})
+	if err != nil {
+		return rollover.Instant{}, fmt.Errorf("reading the clock: %w", err)
+	}
+	return d.decodeClock(value)
+}
+
+func (d *DB) decodeClock(value []byte) (rollover.Instant, error) {
+	var out rollover.Instant
+	if value == nil {
+		return out, nil
+	}
+	if err := json.Unmarshal(value, &out); err != nil {
+		return rollover.Instant{}, damaged(d.path, fmt.Sprintf("its clock does not decode: %v", err))
+	}
+	return out, nil
+}
