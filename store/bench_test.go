@@ -70,6 +70,21 @@ func BenchmarkSaveOne(b *testing.B) {
 	}
 }
 
+// The first save of a process looks at all pages before.
+func BenchmarkSaveFirst(b *testing.B) {
+	for _, zones := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprint(zones, " zones"), func(b *testing.B) {
+			path := filled(b, zones).path
+			b.SetBytes(int64(len(contents(b, path))))
+			n := 0
+			for b.Loop() {
+				n++
+				must(b, At(path).Save(sample(zoneName(n*7919%zones), n)))
+			}
+		})
+	}
+}
+
 func BenchmarkSaveMany(b *testing.B) {
 	entries := samples(100_000)
 	for b.Loop() {

@@ -77,6 +77,7 @@ func TestRandomDamageIsNeverBelieved(t *testing.T) {
 			broken[random.IntN(len(broken))] ^= byte(1 + random.IntN(255))
 		}
 		must(t, os.WriteFile(db.path, broken, 0o600))
+		db = At(db.path) // as in another process
 		for _, err := range everyRead(db, 0) {
 			expectSound(t, seed, err)
 		}

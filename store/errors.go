@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // exposed is the refusal of a file or directory that others can get at. It is
@@ -37,7 +37,7 @@ func ofOpening(path string, waited time.Duration, err error) error {
 	var number syscall.Errno
 	var refused exposed
 	switch {
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return locked(path, waited)
 	case errors.As(err, &refused), errors.Is(err, errNothing):
 		return err

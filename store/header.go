@@ -102,7 +102,8 @@ func decodeHeader(zone, value string) (Header, error) {
 		if rest == "" || len(rest) <= int(rest[0]) {
 			return Header{}, errHeader
 		}
-		texts[i], rest = rest[1:1+rest[0]], rest[1+rest[0]:]
+		end := 1 + int(rest[0])
+		texts[i], rest = rest[1:end], rest[end:]
 	}
 	if rest != "" {
 		return Header{}, errHeader

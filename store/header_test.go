@@ -26,6 +26,15 @@ func TestAHeaderIsDecodedWithoutAllocation(t *testing.T) {
 	}
 }
 
+func TestTheLongestNameFits(t *testing.T) {
+	want := Header{Step: strings.Repeat("x", 255), Phase: "y"}
+	got, err := decodeHeader("", encoded(t, want))
+	must(t, err)
+	if got != want {
+		t.Errorf("decoded %+v", got)
+	}
+}
+
 func TestANameThatDoesNotFitIsAnErrorOfSave(t *testing.T) {
 	e := sample("a.example.", 1)
 	e.Dossier.Roll.Step = strings.Repeat("x", 256)

@@ -37,7 +37,7 @@ func (d *DB) Load(zone string) (rollover.Dossier, error) {
 		key := []byte(zone)
 		s.header, s.roll, s.ledger = bytes.Clone(headers.Get(key)), bytes.Clone(rollovers.Get(key)), bytes.Clone(ledger.Get(key))
 		return nil
-	})
+	}, only(bucketRollovers, zone), only(bucketLedger, zone), only(bucketHeaders, zone))
 	if err != nil {
 		return rollover.Dossier{}, fmt.Errorf("loading zone %s: %w", zone, err)
 	}
@@ -79,8 +79,9 @@ func (s stored) decode(zone string) (rollover.Dossier, error) {
 // due index, and nothing of the zones that are not due.
 func (d *DB) Due(now time.Time, limit int) ([]string, error) {
 	var out []string
-	err := d.walkDue(func(at uint64, zone string) bool {
-		if at > stamp(now) || limit > 0 && len(out) == limit {
+	last := stamp(now)
+	err := d.walkDue(binary.BigEndian.AppendUint64(nil, last+1), func(at uint64, zone string) bool {
+		if at > last || limit > 0 && len(out) == limit {
 			return false
 		}
 		out = append(out, zone)
@@ -96,7 +97,7 @@ func (d *DB) Due(now time.Time, limit int) ([]string, error) {
 func (d *DB) NextDue() (time.Time, bool, error) {
 	var next time.Time
 	found := false
-	err := d.walkDue(func(at uint64, _ string) bool {
+	err := d.walkDue([]byte{}, func(at uint64, _ string) bool {
 		found = true
 		if at > 0 {
 			next = time.Unix(0, int64(at)).UTC()
@@ -109,8 +110,9 @@ func (d *DB) NextDue() (time.Time, bool, error) {
 	return next, found, nil
 }
 
-// walkDue goes through the due index, oldest first, until yield says false.
-func (d *DB) walkDue(yield func(at uint64, zone string) bool) error {
+// walkDue goes through the due index, oldest first, until yield says false,
+// which it must do at the first key after last.
+func (d *DB) walkDue(last []byte, yield func(at uint64, zone string) bool) error {
 	return d.view(func(tx *bbolt.Tx) error {
 		due, err := d.bucket(tx, bucketDue)
 		if err != nil {
@@ -126,7 +128,7 @@ func (d *DB) walkDue(yield func(at uint64, zone string) bool) error {
 			}
 		}
 		return nil
-	})
+	}, span{bucket: bucketDue, high: last})
 }
 
 // Headers calls yield with the header of each zone that is remembered, in the
@@ -170,7 +172,7 @@ func (d *DB) rawHeaders() (string, error) {
 			out.Write(value)
 			return nil
 		})
-	})
+	}, whole(bucketHeaders))
 	return out.String(), err
 }
 
@@ -208,9 +210,10 @@ func (d *DB) History(zone string) ([]rollover.Event, error) {
 }
 
 func (d *DB) rawHistory(zone string) ([]line, error) {
-	var prefix []byte
+	prefix, reads := []byte(nil), whole(bucketHistory)
 	if zone != "" {
 		prefix = historyPrefix(zone)
+		reads = span{bucket: bucketHistory, low: prefix, high: append([]byte(zone), 1)}
 	}
 	var out []line
 	err := d.view(func(tx *bbolt.Tx) error {
@@ -227,7 +230,7 @@ func (d *DB) rawHistory(zone string) ([]line, error) {
 			out = append(out, line{sequence, bytes.Clone(v)})
 		}
 		return nil
-	})
+	}, reads)
 	return out, err
 }
 
@@ -240,7 +243,7 @@ func (d *DB) Clock() (rollover.Instant, error) {
 			value = bytes.Clone(clock.Get([]byte(keyLast)))
 		}
 		return err
-	})
+	}, whole(bucketClock))
 	if err != nil {
 		return rollover.Instant{}, fmt.Errorf("reading the clock: %w", err)
 	}

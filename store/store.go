@@ -27,10 +27,10 @@
 //
 // # A damaged file
 //
-// It is reported with ErrDamaged and never altered or deleted. One kind of
-// damage cannot be reported: branch pages that point at one another in a
-// circle. bbolt follows them recursively, and Go ends a process whose stack is
-// full. Nothing is written then either.
+// It is reported with ErrDamaged and never altered or deleted. The pages that
+// a read needs are examined before bbolt sees them, and all pages before the
+// first write, because bbolt believes them; what is left makes it fault or
+// panic, which is recovered.
 package store
 
 import (
@@ -67,7 +67,8 @@ type DB struct {
 	// turn has room for the one transaction that may run in this process.
 	// bbolt's own lock would do, but it is tried only every 50 ms, which would
 	// let the workers of one tick sleep most of the time, or starve.
-	turn chan struct{}
+	turn  chan struct{}
+	sound bool // all pages were looked at; belongs to whose turn it is
 }
 
 // At is the state file at this path. Nothing is opened or made yet: a missing

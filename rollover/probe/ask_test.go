@@ -25,14 +25,15 @@ func askOnce(t *testing.T, c *Client, at netip.AddrPort) (*dns.Msg, error) {
 }
 
 func TestWhatIsSent(t *testing.T) {
-	var got *dns.Msg
+	seen := make(chan *dns.Msg, 1)
 	at := serve(t, func(w dns.ResponseWriter, q *dns.Msg) {
-		got = q.Copy()
+		seen <- q.Copy()
 		send(t, w, replyTo(q))
 	})
 	if _, err := askOnce(t, newClient(t), at); err != nil {
 		t.Fatal(err)
 	}
+	got := <-seen
 	opt := got.IsEdns0()
 	if got.RecursionDesired || opt == nil || !opt.Do() || opt.UDPSize() != 1232 {
 		t.Errorf("question to an authoritative server: expected RD=0, DO=1, EDNS 1232, got %v", got)

@@ -191,7 +191,7 @@ func (l *line) exchange(ctx context.Context, query *dns.Msg, timeout time.Durati
 		return nil, fmt.Errorf("packing the question: %w", err)
 	}
 	if _, err := l.conn.Write(packet); err != nil {
-		return nil, writeFault(err)
+		return nil, l.writeFault(err)
 	}
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -205,10 +205,12 @@ func (l *line) exchange(ctx context.Context, query *dns.Msg, timeout time.Durati
 	}
 }
 
-// writeFault: a write reports what ICMP said of an earlier packet, and then
-// has sent nothing.
-func writeFault(err error) error {
+// writeFault: a write may report what ICMP said of an earlier packet, and then
+// has sent nothing. The reader will not hear of it any more, so those who wait
+// are told here.
+func (l *line) writeFault(err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
+		l.fail(errRefused)
 		return errRefused
 	}
 	return fmt.Errorf("sending: %w", err)
