@@ -225,8 +225,10 @@ func (l *Lab) Pdnsutil(ctx context.Context, args ...string) (string, error) {
 }
 
 // Publish makes changes of a child zone visible, as an operator would after
-// pdnsutil: serial, purge, NOTIFY. It returns when both servers serve it; a
-// secondary that is held back, paused or stopped is not waited for.
+// pdnsutil: serial, purge, NOTIFY. It returns when both servers serve the new
+// serial; a secondary that is held back, paused or stopped is not waited for.
+// Single answers may be older for some seconds: one that PowerDNS was making
+// during the purge enters its packet cache afterwards.
 func (l *Lab) Publish(ctx context.Context, zone string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

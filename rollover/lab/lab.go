@@ -145,7 +145,7 @@ func (l *Lab) configure(ctx context.Context) error {
 	followers := make(map[*server]*server)
 	for _, s := range []*server{l.p2, l.c2} {
 		var err error
-		if s.relay, err = newRelay(s.primary.addr); err != nil {
+		if s.relay, err = newRelay(s.primary.addr, s.addr); err != nil {
 			return err
 		}
 		followers[s.primary] = s

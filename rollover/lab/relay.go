@@ -13,9 +13,10 @@ import (
 // cut off at an instant. PowerDNS alone offers no such instant: a check that
 // was queued by an earlier NOTIFY still goes to the old place a second later.
 type relay struct {
-	target string
-	tcp    net.Listener
-	udp    net.PacketConn
+	primary, secondary string // ip:port
+
+	tcp net.Listener
+	udp net.PacketConn
 
 	mu      sync.Mutex
 	held    bool
@@ -25,12 +26,12 @@ type relay struct {
 
 // newRelay listens at the primary's own address, from where the secondary
 // expects NOTIFYs, on another port.
-func newRelay(target string) (*relay, error) {
-	host, _, err := net.SplitHostPort(target)
+func newRelay(primary, secondary string) (*relay, error) {
+	host, _, err := net.SplitHostPort(primary)
 	if err != nil {
 		return nil, fmt.Errorf("making a relay: %w", err)
 	}
-	r := &relay{target: target, open: make(map[net.Conn]bool)}
+	r := &relay{primary: primary, secondary: secondary, open: make(map[net.Conn]bool)}
 	for range 100 { // the port that TCP gives may be taken for UDP
 		if r.tcp, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
 			break
@@ -42,7 +43,7 @@ func newRelay(target string) (*relay, error) {
 		}
 		r.tcp.Close()
 	}
-	return nil, fmt.Errorf("making a relay for %s: %w", target, err)
+	return nil, fmt.Errorf("making a relay for %s: %w", primary, err)
 }
 
 func (r *relay) addr() string { return r.tcp.Addr().String() }
@@ -62,15 +63,22 @@ func (r *relay) hold(held bool) {
 	}
 }
 
-// admit registers a connection to the primary, unless the relay is held.
+// admit registers a connection to the primary. While the relay is held there
+// is none, except that questions for the serial are answered by the secondary
+// itself, which so finds that it is up to date: one that waits in vain for an
+// answer does nothing else for seconds, and would be late after the release.
 func (r *relay) admit(network string) (net.Conn, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	target := r.primary
 	if r.held {
 		r.refused++
-		return nil, errors.New("the relay is held")
+		if network == "tcp" {
+			return nil, errors.New("the relay is held")
+		}
+		target = r.secondary
 	}
-	conn, err := net.DialTimeout(network, r.target, answerTime) // loopback: immediate
+	conn, err := net.DialTimeout(network, target, answerTime) // loopback: immediate
 	if err == nil {
 		r.open[conn] = true
 	}
@@ -127,21 +135,21 @@ func (r *relay) relayUDP() {
 // serveUDP carries one question and its answer. What fails is lost, as UDP
 // may be.
 func (r *relay) serveUDP(client net.Addr, packet []byte) {
-	primary, err := r.admit("udp")
+	conn, err := r.admit("udp")
 	if err != nil {
 		return
 	}
-	defer r.leave(primary)
-	if err := primary.SetDeadline(time.Now().Add(answerTime)); err != nil {
+	defer r.leave(conn)
+	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
 		return
 	}
-	if _, err := primary.Write(packet); err != nil {
+	if _, err := conn.Write(packet); err != nil {
 		return
 	}
 	answer := make([]byte, 65535)
-	n, err := primary.Read(answer)
+	n, err := conn.Read(answer)
 	if err != nil {
 		return
 	}
-	_, _ = r.udp.WriteTo(answer[:n], client)
+	_, _ = r.udp.WriteTo(answer[:n], client) // lost, if it cannot be sent
 }

@@ -101,7 +101,9 @@ func (s *server) configure(modules string, follower *server) error {
 	if follower != nil {
 		lines = append(lines, "primary=yes", "also-notify="+follower.addr)
 	} else {
-		lines = append(lines, "secondary=yes")
+		// A NOTIFY that arrives during a transfer is looked at one cycle
+		// later. Zones without a NOTIFY follow only their SOA refresh timer.
+		lines = append(lines, "secondary=yes", "xfr-cycle-interval=1")
 	}
 	return writeFile(filepath.Join(s.dir, "pdns.conf"), strings.Join(lines, "\n")+"\n")
 }
