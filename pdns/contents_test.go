@@ -51,9 +51,9 @@ func TestContents(t *testing.T) {
 		records []string
 		want    string
 	}{
-		{"the minimum is the largest", nil, "serial 7, minimum 1800, largest 3600:"},
+		{"nothing but a SOA", nil, "serial 7, minimum 1800, largest 3600:"},
 		{"a record below a delegation counts for the TTL only",
-			[]string{"sub.example.com 86400 NS ns.sub.example.com.", "ns.sub.example.com 172800 A 192.0.2.1", "sub.example.com 60 DS 1 13 2 aa"},
+			[]string{"sub.example.com 86400 NS ns.sub.example.com.", "ns.sub.example.com 172800 A 192.0.2.1", "sub.example.com 60 DS 1 13 2 aa", "sub.example.com 60 A 192.0.2.1"},
 			"serial 7, minimum 1800, largest 172800:"},
 		{"a DNAME is asked, what is below it is not",
 			[]string{"d.example.com 60 DNAME x.test", "a.d.example.com 60 A 192.0.2.1"},
@@ -107,6 +107,15 @@ func TestContentsOfRoot(t *testing.T) {
 	text := "$ORIGIN .\n.\t3600\tIN\tSOA\ta.test hostmaster 1 10800 3600 604800 3600\norg\t60\tIN\tNS\tns.test.\ntest\t60\tIN\tA\t192.0.2.1\n"
 	got, err := parseContents(".", []byte(text))
 	if want := "serial 1, minimum 3600, largest 3600: test./A"; err != nil || describe(got) != want {
+		t.Errorf("%s, %v\nwant %s", describe(got), err, want)
+	}
+}
+
+// The minimum counts, because it is the TTL of the DNSKEY set in PowerDNS.
+func TestMinimumIsTheLargestTTL(t *testing.T) {
+	text := "$ORIGIN .\nexample.com\t60\tIN\tSOA\ta b 1 10800 3600 604800 7200\n"
+	got, err := parseContents("example.com.", []byte(text))
+	if want := "serial 1, minimum 7200, largest 7200:"; err != nil || describe(got) != want {
 		t.Errorf("%s, %v\nwant %s", describe(got), err, want)
 	}
 }

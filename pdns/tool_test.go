@@ -210,6 +210,10 @@ func TestNothingRunsForABadName(t *testing.T) {
 			t.Errorf("%s gave %v, not ErrZoneName", name, err)
 		}
 	}
+	// Nor for no name at all: a purge without one would empty the whole cache.
+	if err := tool.Refresh(ctx, nil, nil); err != nil {
+		t.Error(err)
+	}
 	if _, err := os.Stat(filepath.Join(dir, "ran")); err == nil {
 		t.Error("a command was run")
 	}
