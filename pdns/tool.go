@@ -193,7 +193,7 @@ func (t *Tool) purge(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	if !isNumber(strings.TrimSpace(string(out.stdout))) {
+	if !isNumber(lastLine(out.stdout)) { // noise of a wrapper may come first
 		return c.misread(fmt.Errorf("purge answered %q, not a number", lastLine(out.stdout)), out)
 	}
 	return nil

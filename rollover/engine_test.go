@@ -626,6 +626,17 @@ func TestStartRefuses(t *testing.T) {
 		{"an inactive key", func(w *rollovertest.World) { w.AddKey(256, false, true) }, "zsk", "remove-zone-key"},
 		{"an active key that is not published", func(w *rollovertest.World) { w.AddKey(256, true, false) }, "zsk", "not published"},
 		{"two ZSKs", func(w *rollovertest.World) { w.AddKey(256, true, true) }, "zsk", "2 active keys"},
+		{"RSASHA1", func(w *rollovertest.World) {
+			for i := range w.Keys {
+				w.Keys[i].Algorithm = 5
+			}
+		}, "zsk", "RFC 9905"},
+		{"Ed448", func(w *rollovertest.World) {
+			for i := range w.Keys {
+				w.Keys[i].Algorithm = 16
+			}
+		}, "zsk", "cannot verify"},
+		{"two algorithms", func(w *rollovertest.World) { w.Keys[1].Algorithm = 15 }, "csk", "several algorithms"},
 		{"csk on a split zone", func(*rollovertest.World) {}, "csk", "has no CSK"},
 		{"an unknown type", func(*rollovertest.World) {}, "tsk", "types are"},
 		{"cancel is no type", func(*rollovertest.World) {}, "cancel", "types are"},

@@ -2,6 +2,8 @@ package rollover
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -66,20 +68,22 @@ func (r *Roll) planStep(s Step, l Ledger, p Policy, explain func(Command) string
 		out.Actions = append(out.Actions, a.String())
 	}
 	for _, c := range r.commands(s) {
-		out.Commands = append(out.Commands, placeholder(explain(c), c))
+		out.Commands = append(out.Commands, spelled(c, explain))
 	}
 	return out
 }
 
-// placeholder shows a key that is still to be made as NEW, not as id 0.
-func placeholder(command string, c Command) string {
+// unmade stands in a command line for the number of a key that is still to be
+// made; no key has it.
+const unmade = math.MaxInt32
+
+// spelled is a command as it would be typed, with NEW for a key still to be made.
+func spelled(c Command, explain func(Command) string) string {
 	if c.Verb == VerbCreate || c.Key.ID != 0 {
-		return command
+		return explain(c)
 	}
-	if cut, ok := strings.CutSuffix(command, " 0"); ok {
-		return cut + " NEW"
-	}
-	return command
+	c.Key.ID = unmade
+	return strings.Replace(explain(c), strconv.Itoa(unmade), "NEW", 1)
 }
 
 func (r *Roll) longest(s Step, l Ledger, p Policy) time.Duration {

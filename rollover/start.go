@@ -187,19 +187,19 @@ func outgoing(inv Inventory, kind Kind) (Key, error) {
 	case len(old) > 1:
 		return Key{}, fmt.Errorf("%w: %s has %d active keys of role %s (%s): a rollover replaces one", ErrRefused, inv.Zone, len(old), kind.Role, keyNames(old))
 	}
-	return old[0], checkAlgorithm(old[0])
+	return old[0], checkAlgorithm(inv.Zone, old[0])
 }
 
 // checkAlgorithm refuses algorithms that new keys must not have (RFC 9904,
 // RFC 9905) and that cannot be verified here.
-func checkAlgorithm(k Key) error {
+func checkAlgorithm(zone string, k Key) error {
 	switch k.Algorithm {
 	case 8, 10, 13, 14, 15:
 		return nil
 	case 16:
-		return fmt.Errorf("%w: %v has algorithm 16 (Ed448), whose signatures rollover cannot verify", ErrRefused, k)
+		return fmt.Errorf("%w: %v of %s has algorithm 16 (Ed448), whose signatures rollover cannot verify", ErrRefused, k, zone)
 	}
-	return fmt.Errorf("%w: %v has algorithm %d, which must not be used for new keys (RFC 9904, RFC 9905)", ErrRefused, k, k.Algorithm)
+	return fmt.Errorf("%w: %v of %s has algorithm %d, which must not be used for new keys (RFC 9904, RFC 9905)", ErrRefused, k, zone, k.Algorithm)
 }
 
 // drivesItself refuses to change a DS by hand where the parent may take it

@@ -27,6 +27,7 @@ type harness struct {
 	lab    *lab.Lab
 	config string
 	log    string // of every call of pdnsutil and pdns_control
+	mode   string // file that says how pdnsutil misbehaves: fail, hang, dead, talk
 	random *rand.Rand
 
 	mu       sync.Mutex
@@ -51,7 +52,7 @@ func newHarness(t *testing.T, margin string, o lab.Options) *harness {
 			t.Errorf("stopping the lab: %v", err)
 		}
 	})
-	h := &harness{t: t, lab: l, late: map[string]time.Time{}, log: filepath.Join(t.TempDir(), "calls"), random: rand.New(rand.NewPCG(1, 2))}
+	h := &harness{t: t, lab: l, late: map[string]time.Time{}, log: filepath.Join(t.TempDir(), "calls"), mode: filepath.Join(t.TempDir(), "mode"), random: rand.New(rand.NewPCG(1, 2))}
 	h.config = h.writeConfig(margin, h.counted("pdnsutil", l.ChildPdnsutil()), h.counted("pdns_control", l.ChildControl()))
 	return h
 }
@@ -59,7 +60,17 @@ func newHarness(t *testing.T, margin string, o lab.Options) *harness {
 // counted wraps a command so that each call leaves a line in the log.
 func (h *harness) counted(name string, command []string) []string {
 	script := filepath.Join(h.t.TempDir(), name)
-	text := fmt.Sprintf("#!/bin/sh\necho %s \"$@\" >>%s\nexec %s \"$@\"\n", name, h.log, strings.Join(command, " "))
+	text := fmt.Sprintf(`#!/bin/sh
+echo %s "$@" >>%s
+case " $* " in *-zone-key*) write=write ;; esac
+case "$(cat %s 2>/dev/null) $write" in
+"fail write") %[4]s "$@"; exit 1 ;;
+"hang write") %[4]s "$@"; sleep 600 & sleep 600 ;;
+"dead "*) echo "Error: Unable to launch gsqlite3 connection" >&2; exit 1 ;;
+"talk "*) echo "Nov 23 12:48:30 gsqlite3: connection successful" ;;
+esac
+exec %[4]s "$@"
+`, name, h.log, h.mode, strings.Join(command, " "))
 	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
 		h.t.Fatal(err)
 	}
@@ -74,7 +85,7 @@ state = "%s/state/rollover.db"
 command = %s
 control = %s
 config_dir = "%s"
-timeout = "20s"
+timeout = "5s"
 [dns]
 resolvers = ["%s"]
 validators = ["%s"]
