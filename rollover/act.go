@@ -382,15 +382,23 @@ func (v *visit) finish(kind Kind) {
 }
 
 // schedule sets the next look: when an unmet wait is to be looked at again, or
-// when enough time can have been earned, whichever is sooner.
+// when enough time can have been earned, whichever is sooner. Shortly after a
+// step, when secondaries are just about to transfer, it looks more often:
+// every hold begins with the first sight of the change.
 func (v *visit) schedule() {
+	now := v.engine.Now().Wall
 	wait := v.setting.Policy.CheckInterval
-	if n := v.roll.Need; n != nil && len(n.Lagging) == 0 {
-		wait = min(wait, n.Remaining)
-	}
-	if v.moved {
+	switch n := v.roll.Need; {
+	case v.moved:
 		wait = 0
+	case n != nil && len(n.Lagging) == 0:
+		wait = min(wait, n.Remaining)
+	default:
+		wait = min(wait, max(soonest, now.Sub(v.roll.StepEnteredAt)/4))
 	}
-	v.roll.NextCheck = v.engine.Now().Wall.Add(wait)
+	v.roll.NextCheck = now.Add(wait)
 	v.dirty = true
 }
+
+// soonest is how soon a condition that does not hold is looked at again.
+const soonest = 200 * time.Millisecond

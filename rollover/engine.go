@@ -43,6 +43,19 @@ type Report struct {
 	Told map[string]bool
 }
 
+// Add takes in the report of a later tick.
+func (r *Report) Add(later Report) {
+	r.Changed += later.Changed
+	if r.Failed == nil {
+		r.Failed, r.Told = map[string]error{}, map[string]bool{}
+	}
+	for zone, err := range later.Failed {
+		_, failed := r.Failed[zone]
+		r.Told[zone] = later.Told[zone] && (!failed || r.Told[zone])
+		r.Failed[zone] = err
+	}
+}
+
 // batch is how many zones go through a round together: enough to share one
 // purge, few enough to keep memory small.
 const batch = 1000

@@ -26,7 +26,7 @@ func (i Instant) Since(earlier Instant) time.Duration {
 }
 
 // maxDrift is how far wall and boot clock may part between two ticks of one
-// boot before it is reported (DESIGN section 4).
+// boot before it is reported.
 const maxDrift = 5 * time.Second
 
 // drift is how much further the wall clock went than the boot clock since an

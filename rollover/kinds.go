@@ -66,7 +66,7 @@ func Kinds() []Kind {
 		},
 		{
 			// The way back while the parent was not asked for anything.
-			Type: "cancel", Method: "before-ds", Based: "TIMING 1.8, rollback",
+			Type: "cancel", Method: "before-ds", Based: "the failing pairs of docs/decides.md, read backwards",
 			Steps: []Step{
 				{"remove", nil, do{Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
@@ -75,7 +75,7 @@ func Kinds() []Kind {
 		{
 			// The way back after the parent was asked for the DS of new: while a
 			// cache may hold a DS set with new alone, new must stay.
-			Type: "cancel", Method: "after-ds", Based: "TIMING 1.8, rollback",
+			Type: "cancel", Method: "after-ds", Based: "the failing pairs of docs/decides.md, read backwards",
 			Steps: []Step{
 				{"withdraw", nil, do{AskParent(Old)}},
 				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Remove(New)}},

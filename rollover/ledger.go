@@ -36,7 +36,7 @@ type LedgerEntry struct {
 }
 
 // keepLedger is how long a version is remembered after it was last seen, or
-// twice its TTL if that is longer (TIMING 1.5 b).
+// twice its TTL if that is longer (RFC 8767 caches aside, nothing lives longer).
 const keepLedger = 14 * 24 * time.Hour
 
 // learn adds what one look showed and forgets what no cache can hold any more.

@@ -40,7 +40,7 @@ func (m *mouth) advance(c *cli.Context) error {
 	if c.Bool("wait") {
 		return m.stay(c, w, names)
 	}
-	report, err := m.tick(c, w, names)
+	report, err := m.linger(c, w, names)
 	if busy := busyText(err); busy != "" {
 		fmt.Fprintf(m.err, "rollover: %s\n", busy)
 		return nil
@@ -52,6 +52,32 @@ func (m *mouth) advance(c *cli.Context) error {
 		return m.json(map[string]any{"schema": 1, "changed": report.Changed, "failed": failures(report)})
 	}
 	return m.tell(report)
+}
+
+// What falls due within aMoment is waited for, for lingerMost in all: a wait
+// that is over in half a second must not cost another period of cron.
+const (
+	aMoment    = time.Second
+	lingerMost = 2 * time.Second
+)
+
+// linger ticks, and ticks again while something falls due in a moment.
+func (m *mouth) linger(c *cli.Context, w *world, names []string) (rollover.Report, error) {
+	begun := time.Now()
+	all, err := m.tick(c, w, names)
+	for err == nil && len(names) == 0 && time.Since(begun) < lingerMost {
+		next, ok, dueErr := w.db.NextDue()
+		if dueErr != nil || !ok || time.Until(next) > aMoment {
+			return all, dueErr
+		}
+		if err = pause(c.Context, time.Until(next)); err != nil {
+			return all, err
+		}
+		var more rollover.Report
+		more, err = m.tick(c, w, nil)
+		all.Add(more)
+	}
+	return all, err
 }
 
 // busyText is what a second advance says, which is no failure: the first one

@@ -23,7 +23,7 @@ import (
 // harness runs the real program against a lab of real servers, as cron and an
 // operator would.
 type harness struct {
-	t      *testing.T
+	t      testing.TB
 	lab    *lab.Lab
 	config string
 	log    string // of every call of pdnsutil and pdns_control
@@ -38,7 +38,7 @@ type harness struct {
 // newHarness starts a lab. The policy is as tight as can be; the margin of a
 // second is for unbound, which counts TTLs in whole seconds and so keeps
 // records up to a second longer than they live.
-func newHarness(t *testing.T, margin string, o lab.Options) *harness {
+func newHarness(t testing.TB, margin string, o lab.Options) *harness {
 	t.Helper()
 	if missing := lab.Missing(); len(missing) > 0 {
 		t.Fatalf("Debian packages are missing: apt-get install %s", strings.Join(missing, " "))

@@ -106,7 +106,7 @@ func (h *harness) replacing(zone string) {
 }
 
 // bare is a program with a configuration and no servers.
-func bare(t *testing.T) *harness {
+func bare(t testing.TB) *harness {
 	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "rollover.toml")

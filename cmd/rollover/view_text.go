@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -40,18 +41,20 @@ type table struct {
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-func (t *table) print(out io.Writer) {
+func (t *table) print(w io.Writer) {
+	out := bufio.NewWriter(w) // a line for each of 100,000 zones in few writes
+	defer out.Flush()
 	width := make([]int, len(t.columns))
 	all := append([][]string{t.columns}, t.rows...)
 	for _, row := range all {
 		for i, cell := range row {
-			width[i] = max(width[i], len([]rune(cell)))
+			width[i] = max(width[i], len(cell)) // all ASCII
 		}
 	}
 	for _, row := range all {
 		var line strings.Builder
 		for i, cell := range row {
-			line.WriteString(cell + strings.Repeat(" ", width[i]-len([]rune(cell))+2))
+			line.WriteString(cell + strings.Repeat(" ", width[i]-len(cell)+2))
 		}
 		fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
 	}
