@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,7 +18,7 @@ func (v *visit) intend(ctx context.Context) {
 		return
 	}
 	commands := v.roll.commands(*step)
-	if len(commands) == 0 {
+	if len(commands) == 0 && !step.TakesAway() {
 		return
 	}
 	inv, err := v.known(ctx)
@@ -26,6 +27,10 @@ func (v *visit) intend(ctx context.Context) {
 	}
 	if !sameKeys(v.roll.Keys, inv.Keys) {
 		v.block(v.roll.changed(v.roll.Keys, inv.Keys, v.explain))
+		v.entering = Verdict{}
+		return
+	}
+	if len(commands) == 0 {
 		return
 	}
 	if err := v.refreshContents(ctx, *step); err != nil {
@@ -48,19 +53,19 @@ func (v *visit) known(ctx context.Context) (Inventory, error) {
 	return v.read(ctx)
 }
 
-// refreshContents reads the zone's records again before a step that ends
-// signatures of the old key, if the SOA serial says that they may have changed
-// since they were last read: a larger TTL may have come in.
+// refreshContents reads the zone's records again before old stops signing
+// data: a record with a larger TTL may have come in since start, and pdnsutil
+// and databases change records without changing the SOA serial.
 func (v *visit) refreshContents(ctx context.Context, step Step) error {
-	serial := v.roll.Serial
-	if !step.TakesAway() || !v.roll.signsData() || serial == v.dossier.Ledger.ZoneSerial {
+	ends := func(a Action) bool { return a.Verb == deactivate && a.Sides[0] == Old }
+	if !slices.ContainsFunc(step.Actions, ends) || !v.roll.signsData() {
 		return nil
 	}
 	c, err := v.engine.Signer.Contents(ctx, v.dossier.Zone)
 	if err != nil {
 		return fmt.Errorf("reading the records of %s for their largest TTL: %w", v.dossier.Zone, err)
 	}
-	v.dossier.Ledger.learnContents(c, serial, v.engine.Now().Wall)
+	v.dossier.Ledger.learnContents(c, v.engine.Now().Wall)
 	return nil
 }
 
@@ -79,7 +84,7 @@ func (r *Roll) signsData() bool {
 // commands when asked to.
 func (v *visit) act(ctx context.Context) {
 	intent := v.roll.Intent
-	if intent == nil || intent.Applied {
+	if intent == nil || intent.Applied || v.roll.Need != nil {
 		return
 	}
 	inv, err := v.known(ctx)
@@ -175,7 +180,7 @@ func (a *actor) do(ctx context.Context, c Command) error {
 // applied notes that all commands are in effect.
 func (a *actor) applied(made []Key) {
 	a.intent.Applied = true
-	a.roll.Keys = a.inv.Keys
+	a.roll.Keys, a.roll.Need = a.inv.Keys, nil
 	if len(made) > 0 {
 		a.roll.New = withRole(made, a.roll.SpecNew)
 	}
@@ -235,19 +240,13 @@ func (v *visit) transfers() bool {
 	return kind == KindMaster || kind == KindProducer
 }
 
-// bump raises the SOA serial where secondaries compare it. The new serial is
-// taken for known contents if nobody else can have raised it in between.
+// bump raises the SOA serial where secondaries compare it.
 func (v *visit) bump(ctx context.Context) {
 	if !v.transfers() {
 		return
 	}
-	serial, err := v.engine.Signer.BumpSerial(context.WithoutCancel(ctx), v.dossier.Zone)
-	if err != nil {
+	if _, err := v.engine.Signer.BumpSerial(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
 		v.fail(fmt.Errorf("raising the SOA serial of %s: %w", v.dossier.Zone, err))
-		return
-	}
-	if l := &v.dossier.Ledger; serial == l.ZoneSerial+1 {
-		l.ZoneSerial = serial
 	}
 }
 
@@ -261,8 +260,10 @@ func (v *visit) conclude() {
 	case v.err != nil:
 		v.trouble()
 		return
-	case intent != nil:
+	case intent != nil && intent.Applied:
 		v.enter(intent.Step, intent.GoOn)
+	case intent != nil:
+		// half done, and not safe to go on with now
 	case v.entering.Enter != nil:
 		v.enter(v.entering.Enter.Name, "")
 	}
@@ -304,7 +305,9 @@ func (v *visit) enter(name, goOn string) {
 	r.StepEnteredAt, v.moved, v.dirty = now, true, true
 	v.changed++
 	if goOn != "" {
-		r.Kind, r.Step = goOn, "publish"
+		if goOn != r.Kind {
+			r.Kind, r.Step = goOn, "publish"
+		}
 		v.event(EventRescued, name, "the parent has the DS of the new key without that of the old one: the new key signs beside the old one from now on; going on as "+goOn)
 		return
 	}

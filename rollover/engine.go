@@ -63,7 +63,7 @@ const batch = 1000
 // Tick takes each zone as far as it can go now.
 func (e *Engine) Tick(ctx context.Context, zones []string) (Report, error) {
 	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
-	for part := range slices.Chunk(zones, batch) {
+	for part := range slices.Chunk(unique(zones), batch) {
 		visits := make([]*visit, 0, len(part))
 		for _, zone := range part {
 			d, err := e.Journal.Load(zone)
@@ -80,6 +80,11 @@ func (e *Engine) Tick(ctx context.Context, zones []string) (Report, error) {
 		}
 	}
 	return report, nil
+}
+
+// unique leaves out repetitions: a zone must not be worked on twice at once.
+func unique(zones []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(zones)))
 }
 
 // rounds takes visits through rounds of look, decide, intend, act, serve and
@@ -237,11 +242,12 @@ func (v *visit) block(b *Block) {
 	v.event(EventBlocked, v.roll.Step, b.Reason+"; "+b.Remedy)
 }
 
-// observe looks at the zone and decides. With an open intent there is nothing
-// to decide: it is carried out first.
+// observe looks at the zone and decides. An open intent of which nothing was
+// done is decided anew, however long ago it was made. One that is half done is
+// gone on with, but what it takes away needs the same look as ever.
 func (v *visit) observe(ctx context.Context) {
 	v.entering, v.moved = Verdict{}, false
-	if v.roll.Intent != nil {
+	if v.roll.Intent != nil && !v.reopen(ctx) {
 		return
 	}
 	kind, err := v.roll.kind()
@@ -259,10 +265,49 @@ func (v *visit) observe(ctx context.Context) {
 	roll, verdict := kind.Next(*v.roll, v.dossier.Ledger, sighting, v.setting.Policy)
 	*v.roll = roll
 	v.describe(sighting)
+	if v.roll.Intent != nil {
+		v.judgeHalfDone(verdict)
+		return
+	}
 	if v.surprised(before, sighting) && !v.keysAsExpected(ctx, sighting) {
 		return
 	}
 	v.judge(verdict)
+}
+
+// reopen says whether an open intent must be looked at before it is carried
+// out. It reads the keys, which act then uses.
+func (v *visit) reopen(ctx context.Context) bool {
+	intent := v.roll.Intent
+	v.roll.Need = nil
+	if intent.Applied {
+		return false
+	}
+	inv, err := v.read(ctx)
+	if err != nil {
+		return false
+	}
+	v.inventory = &inv
+	done, _, ok := intent.progress(inv.Keys)
+	if ok && done == 0 {
+		v.roll.Intent = nil
+		return true
+	}
+	return ok && slices.ContainsFunc(intent.Commands[done:], func(c Command) bool { return c.Verb == VerbDeactivate || c.Verb == VerbRemove })
+}
+
+// judgeHalfDone goes on with an intent if its step could be entered now as
+// well; else it waits half done, which is safe since adding comes first. A
+// rescue takes over: both sides sign then.
+func (v *visit) judgeHalfDone(verdict Verdict) {
+	v.dirty, v.roll.Need = true, verdict.Need
+	switch {
+	case verdict.Block != nil:
+		v.block(verdict.Block)
+	case verdict.GoOn != "":
+		v.roll.Intent.Step, v.roll.Intent.GoOn = RescueStep, verdict.GoOn
+		v.roll.Intent.Before, v.roll.Intent.Commands = v.inventory.Keys, v.roll.commands(*verdict.Enter)
+	}
 }
 
 // judge notes a verdict.
@@ -296,8 +341,8 @@ func (v *visit) look(ctx context.Context, kind Kind) (Sighting, error) {
 }
 
 // records is what has to be looked at: what the waits of the next step and of
-// the steps before it speak about, and the DS set where the parent could force
-// a rescue. The DNSKEY set is always looked at: it shows whether somebody else
+// the steps before it speak about, and the DS set wherever it hangs on the
+// keys that are rolled, for the parent may change it at any time. The DNSKEY set is always looked at: it shows whether somebody else
 // changed the keys. Data is looked at whenever it changes its signer, for the
 // ledger needs its TTLs from before that.
 func (k Kind) records(step string) []Record {
@@ -313,7 +358,7 @@ func (k Kind) records(step string) []Record {
 			}
 		}
 	}
-	if k.Rescue != "" && !slices.Contains(out, RecordDS) {
+	if k.Role.SignsKeys() && !slices.Contains(out, RecordDS) {
 		out = append(out, RecordDS)
 	}
 	if k.Role.SignsData() && !slices.Contains(out, RecordData) {
@@ -408,12 +453,14 @@ func (v *visit) describe(s Sighting) {
 	for _, o := range s.Servers {
 		servers = append(servers, r.serverState(o))
 	}
+	for _, o := range s.Servers {
+		if o.Unchecked == "" && !slices.Contains(r.Asked, o.place()) {
+			r.Asked = append(r.Asked, o.place())
+		}
+	}
 	r.Servers = servers
 	if slices.Contains(s.Records, RecordDS) {
 		r.DSSeen = s.dsSeen()
-	}
-	if serial := s.serial(); serial != 0 {
-		r.Serial = serial
 	}
 }
 
@@ -430,16 +477,6 @@ func (r *Roll) serverState(o ServerSighting) ServerState {
 		state.Detail = "DNSKEY " + keyTags(o.DNSKEY.Keys) + ", signed by " + keyTags(o.DNSKEY.Signers)
 	}
 	return state
-}
-
-// serial is the largest SOA serial in a sighting, 0 if none was asked for. It
-// is only compared for equality, so wrapping does not matter.
-func (s Sighting) serial() uint32 {
-	out := uint32(0)
-	for _, o := range s.Servers {
-		out = max(out, o.Serial)
-	}
-	return out
 }
 
 func (s Sighting) dsSeen() []DS {

@@ -36,12 +36,19 @@ func (r *Roll) each(verb Verb, side Side) []Command {
 	}
 	var out []Command
 	for _, k := range keys {
-		there := k.ID == 0 || slices.ContainsFunc(r.Keys, func(o Key) bool { return o.ID == k.ID })
+		there := k.ID == 0 || slices.ContainsFunc(r.Keys, k.isThe)
 		if there || verb != VerbRemove {
 			out = append(out, Command{verb, k})
 		}
 	}
 	return out
+}
+
+// isThe says whether another reading is of this very key, in whatever state.
+// The number alone does not say it: PowerDNS gives numbers away again.
+func (k Key) isThe(o Key) bool {
+	o.Active, o.Published = k.Active, k.Published
+	return k.same(o)
 }
 
 // apply is the key list after a command, as it must turn out.
@@ -69,7 +76,7 @@ func apply(keys []Key, c Command) []Key {
 // concerns says whether a command is about a key; a key still to be created
 // is known by its ID 0 and its algorithm and flags.
 func (c Command) concerns(k Key) bool {
-	return c.Key.ID == k.ID && c.Key.Algorithm == k.Algorithm && c.Key.Flags == k.Flags
+	return c.Key.ID == k.ID && c.Key.Algorithm == k.Algorithm && c.Key.Flags == k.Flags && (k.ID == 0 || c.Key.Tag == k.Tag)
 }
 
 // progress says how many of the intent's commands are in effect, by comparing
@@ -164,27 +171,41 @@ func (r *Roll) changed(expected, found []Key, explain func(Command) string) *Blo
 }
 
 func (r *Roll) remedyForKeys(expected, found []Key, explain func(Command) string) string {
-	var undo []string
-	for _, k := range found {
-		i := slices.IndexFunc(expected, func(o Key) bool { return o.ID == k.ID && o.Tag == k.Tag })
-		switch {
-		case i < 0:
-			undo = append(undo, explain(Command{VerbRemove, k}))
-		case expected[i].Active && !k.Active:
-			undo = append(undo, explain(Command{VerbActivate, k}))
-		case !expected[i].Active && k.Active:
-			undo = append(undo, explain(Command{VerbDeactivate, k}))
-		}
-	}
 	for _, k := range expected {
-		if k.ID != 0 && !slices.ContainsFunc(found, func(o Key) bool { return o.ID == k.ID }) {
+		if k.ID != 0 && !slices.ContainsFunc(found, k.isThe) {
 			return r.remedyForLost(k)
 		}
 	}
-	if len(undo) == 0 {
+	undo := undoing(expected, found)
+	if undo == nil {
 		return fmt.Sprintf("look with `pdnsutil show-zone %s`, undo the change, then: rollover resume --zone %s", r.Zone, r.Zone)
 	}
-	return fmt.Sprintf("undo it: %s; then: rollover resume --zone %s", strings.Join(undo, "; "), r.Zone)
+	words := make([]string, len(undo))
+	for i, c := range undo {
+		words[i] = explain(c)
+	}
+	return fmt.Sprintf("undo it, in this order: %s; then: rollover resume --zone %s", strings.Join(words, "; "), r.Zone)
+}
+
+// undoing is the commands that bring a key list back to what it was, those
+// that let a key sign first: a role must never be without an active key. A
+// stranger that signs is only deactivated: what it signed is in caches.
+func undoing(expected, found []Key) []Command {
+	var first, then, last []Command
+	for _, k := range found {
+		i := slices.IndexFunc(expected, k.isThe)
+		switch {
+		case i < 0 && k.Active:
+			then = append(then, Command{VerbDeactivate, k})
+		case i < 0:
+			last = append(last, Command{VerbRemove, k})
+		case expected[i].Active && !k.Active:
+			first = append(first, Command{VerbActivate, k})
+		case !expected[i].Active && k.Active:
+			then = append(then, Command{VerbDeactivate, k})
+		}
+	}
+	return slices.Concat(first, then, last)
 }
 
 func (r *Roll) remedyForLost(k Key) string {
@@ -204,7 +225,7 @@ func (r *Roll) cancellable() error {
 	if kind.Type == "cancel" {
 		return fmt.Errorf("%w: the rollover of %s is being cancelled already", ErrRefused, r.Zone)
 	}
-	if r.entered(RescueStep) {
+	if r.entered(RescueStep) || r.Intent != nil && r.Intent.Step == RescueStep {
 		return fmt.Errorf("%w: %s was rescued (the parent replaced the DS set): the new key must stay", ErrRefused, r.Zone)
 	}
 	for _, s := range kind.Steps {

@@ -10,8 +10,9 @@ import (
 type shown int
 
 const (
-	shownUnknown shown = iota // no usable answer: earns nothing, loses nothing
-	shownNot                  // it shows something else
+	shownUnknown  shown = iota // no usable answer: earns nothing, loses nothing
+	shownUnproven              // it shows it, but nobody confirms that: the same
+	shownNot                   // it shows something else
 	shownGood
 )
 
@@ -24,9 +25,6 @@ func (r *Roll) judge(st Statement, v ServerSighting, s Sighting, p Policy) (show
 		}
 		return shownUnknown, v.Unknown
 	}
-	if fault := r.unproven(st.Record, v, s, p); fault != "" {
-		return shownUnknown, fault
-	}
 	if st.Record == RecordDNSKEY && !r.authentic(*v.DNSKEY) {
 		return shownNot, r.unsignedSet(*v.DNSKEY)
 	}
@@ -34,6 +32,11 @@ func (r *Roll) judge(st Statement, v ServerSighting, s Sighting, p Policy) (show
 		if detail := r.breaks(property, st.Record, v, p); detail != "" {
 			return shownNot, detail
 		}
+	}
+	// A bad look can only delay, so it needs no proof; a good one does. In this
+	// order a parent that falls back is not taken for one that nobody confirms.
+	if fault := r.unproven(st.Record, v, s, p); fault != "" {
+		return shownUnproven, fault
 	}
 	return shownGood, ""
 }
@@ -190,19 +193,19 @@ func (r *Roll) unproven(record Record, v ServerSighting, s Sighting, p Policy) s
 }
 
 // confirmed says why no trusted validating resolver confirms a DS set. One
-// that calls the zone bogus is doubt; one that still has an older set in its
-// cache is not.
+// that calls the zone bogus is doubt, and so is one that does not validate;
+// one that still has an older set in its cache is not.
 func confirmed(set []DS, validators []ValidatorSighting) string {
 	reason := "no validator was asked: set validators in the configuration, or evidence to \"plain\""
 	found := false
 	for _, v := range validators {
 		switch {
 		case v.Bogus:
-			return fmt.Sprintf("validator %s says the DS set is bogus", v.Address)
+			return fmt.Sprintf("unproven: validator %s says the DS set is bogus", v.Address)
 		case v.Unknown != "":
 			reason = fmt.Sprintf("validator %s: %s", v.Address, v.Unknown)
 		case !v.AD:
-			reason = fmt.Sprintf("validator %s did not validate the DS set (no AD flag)", v.Address)
+			return fmt.Sprintf("unproven: validator %s did not validate the DS set (no AD flag)", v.Address)
 		case !slices.Equal(sorted(v.Set), sorted(set)):
 			reason = fmt.Sprintf("validator %s has another DS set, perhaps still cached: %s", v.Address, tags(v.Set))
 		default:
@@ -250,6 +253,20 @@ func (s Sighting) relevant(record Record) []ServerSighting {
 	var out []ServerSighting
 	for _, v := range s.Servers {
 		if v.Role == record.on() && v.Unchecked == "" {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// counting is the servers that a record must be true on. One that cannot be
+// reached from here (no IPv6 route) does not count, unless this rollover has
+// asked it before: then the route is gone, and what it serves is unknown.
+func (r *Roll) counting(record Record, s Sighting) []ServerSighting {
+	out := s.relevant(record)
+	for _, v := range s.Servers {
+		if v.Role == record.on() && v.Unchecked != "" && slices.Contains(r.Asked, v.place()) {
+			v.Unknown, v.Unchecked = v.Unchecked, ""
 			out = append(out, v)
 		}
 	}

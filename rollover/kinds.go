@@ -65,20 +65,29 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			// The way back while the parent was not asked for anything.
-			Type: "cancel", Method: "before-ds", Based: "the failing pairs of docs/decides.md, read backwards",
+			// The way back. New does not sign, so caches need it only if somebody
+			// let it sign by hand; until that is out of them it stays.
+			Type: "cancel", Method: "zsk", Role: ZSK, Based: "the failing pairs of docs/decides.md, read backwards",
 			Steps: []Step{
-				{"remove", nil, do{Remove(New)}},
+				{"remove", after{Settled(RecordData, SignedBy(Old))}, do{Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
 			},
 		},
 		{
-			// The way back after the parent was asked for the DS of new: while a
-			// cache may hold a DS set with new alone, new must stay.
-			Type: "cancel", Method: "after-ds", Based: "the failing pairs of docs/decides.md, read backwards",
+			// The DS of new goes first: while a cache may hold a DS set with new
+			// alone, or a DNSKEY set that only new signed, new must stay.
+			Type: "cancel", Method: "ksk", Role: KSK, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: "ksk",
 			Steps: []Step{
 				{"withdraw", nil, do{AskParent(Old)}},
-				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Remove(New)}},
+				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New)), Settled(RecordDNSKEY, SignedBy(Old))}, do{Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			Type: "cancel", Method: "csk", Role: CSK, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: "csk",
+			Steps: []Step{
+				{"withdraw", nil, do{AskParent(Old)}},
+				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New)), Settled(RecordDNSKEY, SignedBy(Old)), Settled(RecordData, SignedBy(Old))}, do{Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
 			},
 		},

@@ -15,11 +15,8 @@ type Ledger struct {
 	// (pdnsutil list-zone), SOA minimum included; a high-water mark.
 	ZoneTTL   uint32    `json:"zone_ttl"` // seconds
 	ZoneTTLAt time.Time `json:"zone_ttl_at,omitzero"`
-	// ZoneSerial is the SOA serial as served when the zone's records were last
-	// read: another one means that they may have changed since.
-	ZoneSerial uint32   `json:"zone_serial"`
-	Minimum    uint32   `json:"minimum"` // seconds; SOA minimum
-	Samples    []Sample `json:"samples"`
+	Minimum   uint32    `json:"minimum"` // seconds; SOA minimum
+	Samples   []Sample  `json:"samples"`
 }
 
 // LedgerEntry is one version of one record on one server. Exactly one of
@@ -39,7 +36,7 @@ type LedgerEntry struct {
 // twice its TTL if that is longer (RFC 8767 caches aside, nothing lives longer).
 const keepLedger = 14 * 24 * time.Hour
 
-// learn adds what one look showed and forgets what no cache can hold any more.
+// learn adds what one look showed.
 func (l *Ledger) learn(s Sighting) {
 	now := s.At.Wall
 	for _, v := range s.Servers {
@@ -53,9 +50,18 @@ func (l *Ledger) learn(s Sighting) {
 			l.add(LedgerEntry{Record: RecordDS, Server: v.Address, TTL: v.DS.TTL, First: now, Last: now, DS: v.DS})
 		}
 	}
+}
+
+// forget drops what no cache can hold any more. It is called before a rollover
+// begins and never while one runs: a clock that jumps, or a cron that was
+// dead for weeks, must not take a high-water mark away.
+func (l *Ledger) forget(now time.Time) {
 	l.Entries = slices.DeleteFunc(l.Entries, func(e LedgerEntry) bool {
 		return now.Sub(e.Last) > max(keepLedger, 2*seconds(e.TTL))
 	})
+	if now.Sub(l.ZoneTTLAt) > max(keepLedger, 2*seconds(l.ZoneTTL)) {
+		l.ZoneTTL = 0
+	}
 }
 
 func (l *Ledger) add(e LedgerEntry) {
@@ -121,14 +127,10 @@ func (l Ledger) largest(record Record, holds func(LedgerEntry) bool) time.Durati
 	return seconds(without)
 }
 
-// learnContents takes in what the zone's records were when its SOA serial was
-// served as serial.
-func (l *Ledger) learnContents(c Contents, serial uint32, now time.Time) {
-	if now.Sub(l.ZoneTTLAt) > max(keepLedger, 2*seconds(l.ZoneTTL)) {
-		l.ZoneTTL = 0
-	}
+// learnContents takes in what the zone's records are.
+func (l *Ledger) learnContents(c Contents, now time.Time) {
 	l.ZoneTTL, l.ZoneTTLAt = max(l.ZoneTTL, c.LargestTTL), now
-	l.Minimum, l.Samples, l.ZoneSerial = c.Minimum, c.Samples, serial
+	l.Minimum, l.Samples = c.Minimum, c.Samples
 }
 
 func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }

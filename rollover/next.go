@@ -29,7 +29,7 @@ func (k Kind) Next(r Roll, l Ledger, s Sighting, p Policy) (Roll, Verdict) {
 		return r, Verdict{Block: &Block{Code: BlockUnknownVersion, Reason: err.Error(), Remedy: "use the version of rollover that wrote this state"}}
 	}
 	r = k.look(r, s, p)
-	if v, ok := k.rescue(r, at, s, p); ok {
+	if v, ok := k.rescue(r, at, s); ok {
 		return r, v
 	}
 	if at+1 == len(k.Steps) {
@@ -64,7 +64,7 @@ func (k Kind) look(r Roll, s Sighting, p Policy) Roll {
 // not in the sighting are forgotten: if they come back, they start anew.
 func (r *Roll) hold(st Statement, s Sighting, p Policy) map[string]Holding {
 	out := map[string]Holding{}
-	for _, v := range s.relevant(st.Record) {
+	for _, v := range r.counting(st.Record, s) {
 		was := r.Held[st.String()][v.place()]
 		verdict, detail := r.judge(st, v, s, p)
 		out[v.place()] = was.after(verdict, detail, s.At, p.MaxGap)
@@ -77,9 +77,9 @@ func (r *Roll) hold(st Statement, s Sighting, p Policy) map[string]Holding {
 // answer earns nothing and loses nothing, and the gap round it is not counted.
 func (h Holding) after(v shown, detail string, at Instant, maxGap time.Duration) Holding {
 	switch v {
-	case shownUnknown:
+	case shownUnknown, shownUnproven:
 		h.Last, h.Detail = Instant{}, detail
-		h.Good = false
+		h.Good, h.Unproven = false, v == shownUnproven
 		return h
 	case shownNot:
 		return Holding{Detail: detail}
@@ -90,27 +90,35 @@ func (h Holding) after(v shown, detail string, at Instant, maxGap time.Duration)
 	case !h.Last.IsZero():
 		h.Earned += min(at.Since(h.Last), maxGap)
 	}
-	h.Good, h.Last, h.Detail = true, at, ""
+	h.Good, h.Unproven, h.Last, h.Detail = true, false, at, ""
 	return h
 }
 
 // rescue says whether the parent replaced instead of added: it shows the DS of
 // new without that of old while only old signs. Then the zone is breaking, and
 // letting new sign too is valid under either DS. It only adds.
-func (k Kind) rescue(r Roll, at int, s Sighting, p Policy) (Verdict, bool) {
-	if k.Rescue == "" || len(r.New) == 0 || !slices.Contains(s.Records, RecordDS) || k.newSigns(at) {
+//
+// Since it only adds, it is generous: any digest type that points to new
+// counts, and a mistyped DS of old does not point to old.
+func (k Kind) rescue(r Roll, at int, s Sighting) (Verdict, bool) {
+	if k.Rescue == "" || !slices.Contains(s.Records, RecordDS) || k.newSigns(at) || !slices.ContainsFunc(r.New, func(k Key) bool { return !k.Active && k.Published }) {
 		return Verdict{}, false
 	}
 	for _, v := range s.relevant(RecordDS) {
 		if v.DS == nil {
 			continue
 		}
-		if r.breaks(Has(New), RecordDS, v, p) == "" && r.breaks(Lacks(Old), RecordDS, v, p) == "" {
+		if r.pointsTo(New, v.DS.Set) && !r.pointsTo(Old, v.DS.Set) {
 			step := Step{Name: RescueStep, Actions: []Action{Activate(New)}}
 			return Verdict{Enter: &step, GoOn: k.Type + "/" + k.Rescue}, true
 		}
 	}
 	return Verdict{}, false
+}
+
+// pointsTo says whether a DS set has a right DS of some key of a side.
+func (r *Roll) pointsTo(side Side, set []DS) bool {
+	return slices.ContainsFunc(r.side(side), func(k Key) bool { return k.Role.SignsKeys() && len(r.digests(k, set)) > 0 })
 }
 
 // newSigns says whether a step up to at lets the new side sign.
@@ -186,14 +194,14 @@ func (r *Roll) lagging(st Statement, s Sighting) []Lag {
 	if !slices.Contains(s.Records, st.Record) {
 		return []Lag{{Detail: fmt.Sprintf("%s was not looked at", st.Record)}}
 	}
-	servers := s.relevant(st.Record)
+	servers := r.counting(st.Record, s)
 	if len(servers) == 0 {
 		return []Lag{{Server: Server{Role: st.Record.on()}, Detail: "no server could be asked"}}
 	}
 	var out []Lag
 	for _, v := range servers {
 		if h := r.Held[st.String()][v.place()]; !h.Good {
-			out = append(out, Lag{v.Server, h.Detail})
+			out = append(out, Lag{v.Server, h.Detail, h.Unproven})
 		}
 	}
 	return out
@@ -204,7 +212,7 @@ func (r *Roll) lagging(st Statement, s Sighting) []Lag {
 func (r *Roll) left(st Statement, l Ledger, s Sighting, p Policy) time.Duration {
 	hold := p.hold(r.ttl(st, l, p))
 	left := time.Duration(0)
-	for _, v := range s.relevant(st.Record) {
+	for _, v := range r.counting(st.Record, s) {
 		left = max(left, hold-r.Held[st.String()][v.place()].Earned)
 	}
 	return left
@@ -217,22 +225,28 @@ func (r *Roll) ttl(st Statement, l Ledger, p Policy) time.Duration {
 }
 
 // actor says who must act: at the parent the operator, until one server shows
-// it; then the servers; and when all show it, time.
+// it; then the servers; and when all show it, time. A validator that does not
+// confirm yet what the parent shows has an older set in its cache.
 func (n *Need) actor(s Sighting) Actor {
 	if len(n.Lagging) == 0 {
 		return ActorCaches
 	}
-	var parents, unknown int
+	behind := map[Server]bool{}
+	unknown, unproven := map[Server]bool{}, true
 	for _, lag := range n.Lagging {
 		if lag.Role != RoleParent {
 			return ActorServers
 		}
-		parents++
+		behind[lag.Server] = true
+		unproven = unproven && lag.Unproven
 		if s.unknownAt(lag.Server) {
-			unknown++
+			unknown[lag.Server] = true
 		}
 	}
-	if parents == len(s.relevant(RecordDS)) && unknown < parents {
+	switch {
+	case unproven:
+		return ActorCaches
+	case len(behind) == len(s.relevant(RecordDS)) && len(unknown) < len(behind):
 		return ActorYou
 	}
 	return ActorParent

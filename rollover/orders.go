@@ -86,7 +86,7 @@ func (v *visit) unblock(ctx context.Context) error {
 }
 
 // Cancel takes a rollover back, as a plan of steps of its own: the DS of the
-// new key first, if it ever was asked for, then the new key.
+// new key first, then, when no cache can need it, the new key.
 func (e *Engine) Cancel(ctx context.Context, zone, reason string) error {
 	return e.order(zone, func(v *visit) error {
 		if v.roll.State.Ended() {
@@ -98,10 +98,7 @@ func (e *Engine) Cancel(ctx context.Context, zone, reason string) error {
 		if err := v.rebase(ctx); err != nil {
 			return err
 		}
-		v.roll.Kind = "cancel/before-ds"
-		if v.roll.Ask != nil {
-			v.roll.Kind = "cancel/after-ds"
-		}
+		v.roll.Kind = "cancel/" + v.roll.Type
 		v.roll.Step, v.roll.Intent, v.roll.Need, v.roll.Block = "", nil, nil, nil
 		v.roll.State, v.roll.NextCheck = StateActive, e.Now().Wall
 		v.orderEvent(EventCancel, "cancelling as "+v.roll.Kind, reason)
@@ -131,7 +128,9 @@ func (v *visit) rebase(ctx context.Context) error {
 		if !ok {
 			return fmt.Errorf("%w: the keys of %s are neither as before step %q nor after it: %s", ErrRefused, r.Zone, r.Intent.Step, r.changed(r.Intent.Before, inv.Keys, v.explain).Remedy)
 		}
-		r.New = withRole(made, r.SpecNew)
+		if len(made) > 0 {
+			r.New = withRole(made, r.SpecNew)
+		}
 	}
 	r.Keys = inv.Keys
 	return nil

@@ -30,7 +30,16 @@ func (r *Roll) Parent(p Policy) ParentDS {
 			out.Remove = append(out.Remove, seen)
 		}
 	}
+	if r.unsettled() {
+		out.Keep, out.Remove = slices.Concat(out.Keep, out.Remove), nil
+	}
 	return out
+}
+
+// unsettled says that the keys or the servers are not as they were when the
+// parent was asked: then nothing must go at the parent.
+func (r *Roll) unsettled() bool {
+	return r.State == StateBlocked || r.Need != nil && r.Need.Gone
 }
 
 // wanted is the DS records of the sides last asked for; before anything was

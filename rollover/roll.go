@@ -61,11 +61,12 @@ type Intent struct {
 
 // Holding is how long one server has provably shown one statement.
 type Holding struct {
-	Good   bool          `json:"good"`             // its last answer showed it
-	Earned time.Duration `json:"earned"`           // gaps between consecutive good looks, added up
-	Since  time.Time     `json:"since,omitzero"`   // first good look of this run, for people
-	Last   Instant       `json:"last"`             // the look that the next gap counts from; zero after a look without answer
-	Detail string        `json:"detail,omitempty"` // what the last answer showed instead, or why there was none
+	Good     bool          `json:"good"`               // its last answer showed it
+	Unproven bool          `json:"unproven,omitempty"` // its last answer showed it, and nobody confirmed that
+	Earned   time.Duration `json:"earned"`             // gaps between consecutive good looks, added up
+	Since    time.Time     `json:"since,omitzero"`     // first good look of this run, for people
+	Last     Instant       `json:"last"`               // the look that the next gap counts from; zero after a look without answer
+	Detail   string        `json:"detail,omitempty"`   // what the last answer showed instead, or why there was none
 }
 
 // ServerState is one server as the last look found it, for status.
@@ -124,7 +125,7 @@ type Roll struct {
 	LastLook Instant                       `json:"last_look"`
 	LastGap  time.Duration                 `json:"last_gap"` // between the last two looks
 	Servers  []ServerState                 `json:"servers"`
-	Serial   uint32                        `json:"serial"`  // largest SOA serial in the last look that asked for it
+	Asked    []string                      `json:"asked"`   // places of all servers that were ever asked
 	DSSeen   []DS                          `json:"ds_seen"` // union over the parent's servers in the last look that asked them
 
 	NextCheck time.Time `json:"next_check"`
@@ -153,7 +154,8 @@ type Need struct {
 // Lag is one server that does not show what is awaited.
 type Lag struct {
 	Server
-	Detail string `json:"detail"`
+	Detail   string `json:"detail"`
+	Unproven bool   `json:"unproven,omitempty"` // it shows it, but no validator confirms that yet
 }
 
 // Actor is who must act so that a rollover can go on.

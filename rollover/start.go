@@ -75,14 +75,14 @@ func (v *visit) survey(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the records of %s: %w", v.dossier.Zone, err)
 	}
-	v.dossier.Ledger.Samples = contents.Samples
+	v.dossier.Ledger.forget(v.engine.Now().Wall)
+	v.dossier.Ledger.learnContents(contents, v.engine.Now().Wall)
 	sighting, err := v.engine.Observer.Look(ctx, v.question(RecordDNSKEY, RecordData, RecordDS))
 	if err != nil {
 		return fmt.Errorf("looking at the name servers of %s: %w", v.dossier.Zone, err)
 	}
 	v.learn(sighting)
 	v.describe(sighting)
-	v.dossier.Ledger.learnContents(contents, v.roll.Serial, sighting.At.Wall)
 	if err := v.roll.sound(sighting, v.setting.Policy); err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func outgoing(inv Inventory, kind Kind) (Key, error) {
 			if k.Active {
 				return Key{}, fmt.Errorf("%w: %v of %s is active but not published: publish it or remove it first (pdnsutil show-zone %s)", ErrRefused, k, inv.Zone, inv.Zone)
 			}
-			return Key{}, fmt.Errorf("%w: %v of %s is %s: no plan starts with a key that does not sign; if it is left over, remove it with `pdnsutil remove-zone-key %s %d`", ErrRefused, k, inv.Zone, k.state(), inv.Zone, k.ID)
+			return Key{}, fmt.Errorf("%w: %v of %s is %s: no plan starts with a key that does not sign; if it is left over, and has not signed anything for longer than the largest TTL of the zone, remove it with `pdnsutil remove-zone-key %s %d`", ErrRefused, k, inv.Zone, k.state(), inv.Zone, k.ID)
 		}
 		algorithms[k.Algorithm] = true
 		if k.Role == kind.Role {
@@ -185,7 +185,7 @@ func outgoing(inv Inventory, kind Kind) (Key, error) {
 	case len(old) == 0:
 		return Key{}, fmt.Errorf("%w: %s has no %s, its keys are %s: use --type %s", ErrRefused, inv.Zone, kind.Role, keyNames(withRoles(inv.Keys)), strings.ToLower(string(RoleOf(inv.Keys, inv.Keys[0]))))
 	case len(old) > 1:
-		return Key{}, fmt.Errorf("%w: %s has %d active keys of role %s (%s): a rollover replaces one", ErrRefused, inv.Zone, len(old), kind.Role, keyNames(old))
+		return Key{}, fmt.Errorf("%w: %s has %d active keys of role %s (%s): a rollover replaces one: end what was begun by hand first (pdnsutil show-zone %s)", ErrRefused, inv.Zone, len(old), kind.Role, keyNames(old), inv.Zone)
 	}
 	return old[0], checkAlgorithm(inv.Zone, old[0])
 }

@@ -67,13 +67,13 @@ func Describe(d Dossier, p Policy, now time.Time, explain func(Command) string) 
 		ID: r.ID, Zone: r.Zone, Type: r.Type, Method: r.Method, Kind: r.Kind, State: r.State, Step: r.Step, Phase: r.Phase,
 		StartedAt: r.StartedAt, StepEnteredAt: r.StepEnteredAt, EndedAt: date(r.EndedAt), LastLookAt: date(r.LastLook.Wall),
 		Blocked: r.Block, Trouble: r.Trouble, OldKeys: statusKeys(r.Old), NewKeys: statusKeys(r.New),
-		Servers: list(r.Servers), Excluded: list(d.Excluded), Plan: plan, Warnings: list(r.warnings(p)),
+		Servers: list(r.Servers), Excluded: list(d.Excluded), Plan: plan, Warnings: list(append(r.unattended(p, now), r.warnings(p)...)),
 	}
 	if r.State == StateActive {
 		s.NextCheckAt = date(r.NextCheck)
 	}
 	s.OperatorAction = r.operatorAction(p)
-	s.waiting(r, now)
+	s.waiting(r, p, now)
 	return s, nil
 }
 
@@ -133,7 +133,7 @@ func records(set []DS) []string {
 }
 
 // waiting fills in the sentence, the dates and the command.
-func (s *Status) waiting(r *Roll, now time.Time) {
+func (s *Status) waiting(r *Roll, p Policy, now time.Time) {
 	switch {
 	case r.State == StateBlocked:
 		s.WaitingFor, s.Actor = "you: "+r.Block.Reason, ActorYou
@@ -154,7 +154,7 @@ func (s *Status) waiting(r *Roll, now time.Time) {
 		s.WaitingFor, s.Command = "the next advance", "rollover advance --zone "+r.Zone
 		return
 	}
-	s.need(r, *r.Need, now)
+	s.need(r, *r.Need, p, now)
 }
 
 func intentText(i *Intent) string {
@@ -164,10 +164,10 @@ func intentText(i *Intent) string {
 	return "it may have been begun; the key list will tell"
 }
 
-func (s *Status) need(r *Roll, n Need, now time.Time) {
+func (s *Status) need(r *Roll, n Need, p Policy, now time.Time) {
 	s.NextStep, s.Actor, s.Remaining = n.Next, n.Actor, int64((n.Remaining+time.Second-1)/time.Second)
 	if n.Remaining > 0 {
-		s.NotBefore = date(now.Add(max(0, n.Remaining-now.Sub(r.LastLook.Wall))))
+		s.NotBefore = date(now.Add(max(0, n.Remaining-min(now.Sub(r.LastLook.Wall), p.MaxGap))))
 	}
 	if len(n.Lagging) == 0 {
 		s.SeenEverywhereAt = date(r.seenSince(n))
@@ -245,6 +245,9 @@ func (r *Roll) warnings(p Policy) []string {
 	if p.Evidence == EvidencePlain && r.usesParent() {
 		out = append(out, "evidence is \"plain\": answers of the parent are believed unproven; whoever can forge them can make a step come too early")
 	}
+	if r.unsettled() && r.Ask != nil {
+		out = append(out, "do not remove any DS at the parent now: the zone is not as it was when that was asked for")
+	}
 	if r.LastGap > p.MaxGap {
 		out = append(out, fmt.Sprintf("the last two looks were %s apart, of which only max_gap (%s) counts: run `rollover advance` more often", r.LastGap.Round(time.Second), p.MaxGap))
 	}
@@ -255,6 +258,15 @@ func (r *Roll) warnings(p Policy) []string {
 		out = append(out, unmade)
 	}
 	return out
+}
+
+// unattended warns that nobody runs advance.
+func (r *Roll) unattended(p Policy, now time.Time) []string {
+	silent := now.Sub(r.LastLook.Wall)
+	if r.State != StateActive || silent <= max(p.MaxGap, 2*p.CheckInterval) {
+		return nil
+	}
+	return []string{fmt.Sprintf("nobody has looked for %s: is `rollover advance` in cron, and does it run? time that passes unwatched does not count", silent.Round(time.Second))}
 }
 
 func (r *Roll) usesParent() bool {

@@ -110,7 +110,7 @@ func (m *mouth) tick(c *cli.Context, w *world, names []string) (report rollover.
 	}()
 	due := names
 	if len(names) == 0 {
-		if due, err = w.db.Due(time.Now(), 0); err != nil || len(due) == 0 {
+		if due, err = w.due(); err != nil || len(due) == 0 {
 			return report, err
 		}
 	} else if _, err := w.dossiers(names); err != nil {
@@ -118,6 +118,25 @@ func (m *mouth) tick(c *cli.Context, w *world, names []string) (report rollover.
 	}
 	w.engine.Tell = m.transitions(c)
 	return w.engine.Tick(c.Context, due)
+}
+
+// due is the zones whose next look is due. If the last tick was by a clock that
+// showed the future, what it set means nothing, and every active one is due.
+func (w *world) due() ([]string, error) {
+	now := time.Now()
+	last, err := w.db.Clock()
+	if err != nil || !last.Wall.After(now.Add(time.Minute)) {
+		due, dueErr := w.db.Due(now, 0)
+		return due, errors.Join(err, dueErr)
+	}
+	var active []string
+	err = w.db.Headers(func(h store.Header) bool {
+		if h.State == rollover.StateActive {
+			active = append(active, h.Zone)
+		}
+		return true
+	})
+	return active, err
 }
 
 // transitions prints a line for each thing that happened.

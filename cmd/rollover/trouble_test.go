@@ -195,3 +195,18 @@ func TestTruncatedState(t *testing.T) {
 		}
 	}
 }
+
+// The clock was a year ahead for one tick: what that tick set as the next look
+// does not keep later ones from looking.
+func TestClockWasAhead(t *testing.T) {
+	t.Parallel()
+	h := bare(t)
+	future := rollover.Instant{Wall: time.Now().Add(365 * 24 * time.Hour)}
+	roll := &rollover.Roll{Zone: "example.com.", Type: "zsk", Method: "pre-publish", Kind: "zsk/pre-publish", State: rollover.StateActive, Step: "publish", NextCheck: future.Wall}
+	if err := store.At(h.state()).Save(rollover.Entry{Dossier: rollover.Dossier{Zone: "example.com.", Roll: roll, Clock: future}}); err != nil {
+		t.Fatal(err)
+	}
+	if o := h.rollover("advance"); !strings.Contains(o.stderr, "example.com.") {
+		t.Errorf("advance did not look: %v", o)
+	}
+}
