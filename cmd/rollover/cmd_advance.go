@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -215,9 +214,4 @@ func (w *world) untilDue() time.Duration {
 		return time.Second
 	}
 	return min(max(time.Until(next), 10*time.Millisecond), time.Second)
-}
-
-// summary is one line for a rollover that was just started or changed.
-func summary(s rollover.Status) string {
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s: %s", s.Zone, s.Type, s.State, s.WaitingFor))
 }

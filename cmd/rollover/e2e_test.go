@@ -229,6 +229,14 @@ func TestManualMistakesEndToEnd(t *testing.T) {
 		h.until("waiting for the DS", []string{"wrongds.lab.test."}, h.lenient, func(s rollover.Status) bool {
 			return s.Step == "submit" && strings.Contains(s.WaitingFor, "wrong DS") && s.OperatorAction != nil && s.OperatorAction.Action == "replace-ds"
 		})
+		h.registry = func(want []string) []string { // the DS of another key, with the right ones of old
+			return slices.DeleteFunc(append(slices.Clone(want), "4711 13 2 "+strings.Repeat("AB", 32)), func(d string) bool {
+				return strings.HasPrefix(d, fmt.Sprint(h.newTag("wrongds.lab.test."), " "))
+			})
+		}
+		h.until("waiting for the right DS", []string{"wrongds.lab.test."}, h.lenient, func(s rollover.Status) bool {
+			return s.Step == "submit" && strings.Contains(s.WaitingFor, "has no DS") && s.OperatorAction != nil && s.OperatorAction.Action == "add-ds"
+		})
 		h.registry = nil
 		if o := h.rollover("resume", "third.lab.test."); o.code != 1 || !strings.Contains(o.stderr, "stays blocked") {
 			t.Errorf("resume of a zone whose keys are still changed: %v", o)

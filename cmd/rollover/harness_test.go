@@ -31,7 +31,7 @@ type harness struct {
 	random *rand.Rand
 
 	mu       sync.Mutex
-	late     map[string]time.Time      // until when the registrar does nothing for a zone
+	late     map[string]time.Time         // until when the registrar does nothing for a zone
 	registry func(want []string) []string // what the registrar makes of a request
 }
 

@@ -117,7 +117,9 @@ func bare(t testing.TB) *harness {
 	return &harness{t: t, config: config}
 }
 
-func (h *harness) state() string { return filepath.Join(filepath.Dir(h.config), "state", "rollover.db") }
+func (h *harness) state() string {
+	return filepath.Join(filepath.Dir(h.config), "state", "rollover.db")
+}
 
 // Two ticks at once: the second says so and exits 0; a person's command waits,
 // and then exits 75.
@@ -196,6 +198,18 @@ func TestTruncatedState(t *testing.T) {
 	}
 }
 
+// save puts a rollover into the state file as a tick would.
+func save(t *testing.T, h *harness, r *rollover.Roll, clock ...rollover.Instant) {
+	t.Helper()
+	d := rollover.Dossier{Zone: r.Zone, Roll: r}
+	for _, c := range clock {
+		d.Clock = c
+	}
+	if err := store.At(h.state()).Save(rollover.Entry{Dossier: d}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The clock was a year ahead for one tick: what that tick set as the next look
 // does not keep later ones from looking.
 func TestClockWasAhead(t *testing.T) {
@@ -203,9 +217,7 @@ func TestClockWasAhead(t *testing.T) {
 	h := bare(t)
 	future := rollover.Instant{Wall: time.Now().Add(365 * 24 * time.Hour)}
 	roll := &rollover.Roll{Zone: "example.com.", Type: "zsk", Method: "pre-publish", Kind: "zsk/pre-publish", State: rollover.StateActive, Step: "publish", NextCheck: future.Wall}
-	if err := store.At(h.state()).Save(rollover.Entry{Dossier: rollover.Dossier{Zone: "example.com.", Roll: roll, Clock: future}}); err != nil {
-		t.Fatal(err)
-	}
+	save(t, h, roll, future)
 	if o := h.rollover("advance"); !strings.Contains(o.stderr, "example.com.") {
 		t.Errorf("advance did not look: %v", o)
 	}

@@ -114,17 +114,20 @@ func (m *mouth) actionText(s rollover.Status) {
 }
 
 func (m *mouth) keysText(s rollover.Status) {
-	for side, keys := range map[string][]rollover.StatusKey{"old key": s.OldKeys, "new key": s.NewKeys} {
-		for _, k := range keys {
-			state := "gone"
-			if k.Published {
-				state = "published, does not sign"
-			}
-			if k.Active {
-				state = "signs"
-			}
-			fmt.Fprintf(m.out, "  %-12s %s %d, id %d, flags %d, algorithm %d: %s\n", side, k.Role, k.Tag, k.ID, k.Flags, k.Algorithm, state)
+	m.sideText("old key", s.OldKeys)
+	m.sideText("new key", s.NewKeys)
+}
+
+func (m *mouth) sideText(side string, keys []rollover.StatusKey) {
+	for _, k := range keys {
+		state := "gone"
+		if k.Published {
+			state = "published, does not sign"
 		}
+		if k.Active {
+			state = "signs"
+		}
+		fmt.Fprintf(m.out, "  %-12s %s %d, id %d, flags %d, algorithm %d: %s\n", side, k.Role, k.Tag, k.ID, k.Flags, k.Algorithm, state)
 	}
 }
 
