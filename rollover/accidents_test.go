@@ -513,7 +513,7 @@ func TestNoDSIsToGoWhileUnsettled(t *testing.T) {
 			}
 		}
 		s := describe(t, w, p)
-		if s.OperatorAction != nil && len(s.OperatorAction.Remove) > 0 || !slices.ContainsFunc(s.Warnings, func(x string) bool { return strings.Contains(x, "do not remove any DS") }) {
+		if s.OperatorAction != nil && len(s.OperatorAction.Remove) > 0 || !slices.ContainsFunc(s.Warnings, func(x string) bool { return strings.Contains(x, "at the parent now") }) {
 			t.Errorf("blocked %v: %+v, warnings %q", blocked, s.OperatorAction, s.Warnings)
 		}
 	}

@@ -353,7 +353,7 @@ func (v *visit) evidence(step Step) []string {
 		out = append(out, w.String()+hold)
 		for _, s := range v.roll.Servers {
 			if h, ok := v.roll.Held[w.Statement.String()][s.place()]; ok {
-				out = append(out, fmt.Sprintf("%s %s: since %s, earned %s", s.Name, s.Address, h.Since.UTC().Format(time.RFC3339), h.Earned.Round(time.Millisecond)))
+				out = append(out, fmt.Sprintf("%s: since %s, earned %s", s.Server, h.Since.UTC().Format(time.RFC3339), h.Earned.Round(time.Millisecond)))
 			}
 		}
 	}

@@ -37,7 +37,8 @@ type Setting struct {
 // Report is what a tick did. Failed holds the zones whose tick failed, with
 // the error; their rollovers go on at the next tick from where they were.
 type Report struct {
-	Changed int // steps entered, rollovers blocked
+	Changed int      // steps entered, rollovers blocked
+	Blocked []string // zones that became blocked; the event tells why
 	Failed  map[string]error
 	// Told says for a failed zone that this failure was told within a day.
 	Told map[string]bool
@@ -46,6 +47,7 @@ type Report struct {
 // Add takes in the report of a later tick.
 func (r *Report) Add(later Report) {
 	r.Changed += later.Changed
+	r.Blocked = append(r.Blocked, later.Blocked...)
 	if r.Failed == nil {
 		r.Failed, r.Told = map[string]error{}, map[string]bool{}
 	}
@@ -194,6 +196,7 @@ type visit struct {
 	dirty   bool // to be saved
 	moved   bool // a step was entered in this round
 	changed int
+	blocked bool // in this tick
 	told    bool // err was told already, less than a day ago
 	// sighting and inventory are what start has seen already, to be used once.
 	sighting  *Sighting
@@ -227,6 +230,9 @@ func (v *visit) fail(err error) {
 
 func (v *visit) report(r *Report) {
 	r.Changed += v.changed
+	if v.blocked {
+		r.Blocked = append(r.Blocked, v.dossier.Zone)
+	}
 	if v.err == nil {
 		return
 	}
@@ -237,7 +243,7 @@ func (v *visit) report(r *Report) {
 // block stops the rollover until the operator has looked.
 func (v *visit) block(b *Block) {
 	b.Since = v.engine.Now().Wall
-	v.roll.State, v.roll.Block = StateBlocked, b
+	v.roll.State, v.roll.Block, v.blocked = StateBlocked, b, true
 	v.changed++
 	v.event(EventBlocked, v.roll.Step, b.Reason+"; "+b.Remedy)
 }

@@ -273,6 +273,14 @@ func (r *Roll) counting(record Record, s Sighting) []ServerSighting {
 	return out
 }
 
+// String names a server for people, once where its name is its address.
+func (s Server) String() string {
+	if strings.Contains(s.Address, strings.TrimSuffix(s.Name, ".")) {
+		return s.Address
+	}
+	return strings.TrimSpace(s.Name + " " + s.Address)
+}
+
 // place is what a server is remembered by: its address, or its name when no
 // address was found for it.
 func (s Server) place() string {

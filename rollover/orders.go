@@ -99,9 +99,9 @@ func (e *Engine) Cancel(ctx context.Context, zone, reason string) error {
 			return err
 		}
 		v.roll.Kind = "cancel/" + v.roll.Type
-		v.roll.Step, v.roll.Intent, v.roll.Need, v.roll.Block = "", nil, nil, nil
+		v.roll.Step, v.roll.Intent, v.roll.Need, v.roll.Block, v.roll.Ask = "", nil, nil, nil, nil
 		v.roll.State, v.roll.NextCheck = StateActive, e.Now().Wall
-		v.orderEvent(EventCancel, "cancelling as "+v.roll.Kind, reason)
+		v.orderEvent(EventCancel, "cancelling: advance takes the new key out again, step by step", reason)
 		return nil
 	})
 }

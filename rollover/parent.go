@@ -33,11 +33,15 @@ func (r *Roll) Parent(p Policy) ParentDS {
 	if r.unsettled() {
 		out.Keep, out.Remove = slices.Concat(out.Keep, out.Remove), nil
 	}
+	if r.State == StateBlocked {
+		out.Add = nil
+	}
 	return out
 }
 
 // unsettled says that the keys or the servers are not as they were when the
-// parent was asked: then nothing must go at the parent.
+// parent was asked: then nothing must go at the parent. While the rollover is
+// blocked nothing must come either: the key that it is for may be gone.
 func (r *Roll) unsettled() bool {
 	return r.State == StateBlocked || r.Need != nil && r.Need.Gone
 }

@@ -242,12 +242,12 @@ func (r *Roll) sound(s Sighting, p Policy) error {
 	}
 	for _, o := range s.Servers {
 		if o.Unchecked == "" && o.Unknown != "" {
-			return fmt.Errorf("%w: %s server %s (%s) of %s: %s: repair it, or take it out with `rollover exclude-server --zone %s %s --reason WHY`", ErrUnavailable, o.Role, o.Name, o.Address, r.Zone, o.Unknown, r.Zone, o.place())
+			return fmt.Errorf("%w: %s server %s of %s: %s: repair it, or take it out with `rollover exclude-server --zone %s %s --reason WHY`", ErrUnavailable, o.Role, o.Server, r.Zone, o.Unknown, r.Zone, o.place())
 		}
 	}
 	for _, o := range children {
 		if err := r.soundChild(o); err != nil {
-			return fmt.Errorf("%w: %s at server %s (%s): %w: mend that first, a rollover would make it worse", ErrRefused, r.Zone, o.Name, o.Address, err)
+			return fmt.Errorf("%w: %s at server %s: %w: mend that first, a rollover would make it worse", ErrRefused, r.Zone, o.Server, err)
 		}
 	}
 	return r.soundParent(s, p)
@@ -279,10 +279,10 @@ func (r *Roll) soundParent(s Sighting, p Policy) error {
 	}
 	for _, o := range parents {
 		if why := r.unproven(RecordDS, o, s, p); why != "" {
-			return fmt.Errorf("%w: DS of %s at %s (%s): %s", ErrRefused, r.Zone, o.Name, o.Address, why)
+			return fmt.Errorf("%w: DS of %s at %s: %s", ErrRefused, r.Zone, o.Server, why)
 		}
 		if err := r.soundDS(o, p); err != nil {
-			return fmt.Errorf("%w: %s at the parent server %s (%s): %w", ErrRefused, r.Zone, o.Name, o.Address, err)
+			return fmt.Errorf("%w: %s at the parent server %s: %w", ErrRefused, r.Zone, o.Server, err)
 		}
 	}
 	return nil

@@ -204,7 +204,7 @@ func (n Need) sentence() string {
 	}
 	lags := make([]string, len(n.Lagging))
 	for i, lag := range n.Lagging {
-		lags[i] = strings.TrimSpace(lag.Name+" "+lag.Address) + " " + lag.Detail
+		lags[i] = lag.String() + " " + lag.Detail
 		if lag.place() == "" {
 			lags[i] = lag.Detail
 		}
@@ -223,7 +223,7 @@ func (n Need) command(r *Roll, action *OperatorAction) string {
 	case ActorParent:
 		return "nothing to type: the parent's servers must agree; if one stays away for good: rollover exclude-server --zone " + r.Zone + " ADDRESS --reason WHY"
 	case ActorServers:
-		return fmt.Sprintf("look at the transfer to that server; a zone of kind Native tells no secondaries (pdnsutil show-zone %s, pdnsutil set-kind %s primary); if it stays away for good: rollover exclude-server --zone %s ADDRESS --reason WHY", r.Zone, r.Zone, r.Zone)
+		return fmt.Sprintf("nothing, if it was just now: transfers take a moment; else look at the transfer to that server; a zone of kind Native tells no secondaries (pdnsutil show-zone %s, pdnsutil set-kind %s primary); if it stays away for good: rollover exclude-server --zone %s ADDRESS --reason WHY", r.Zone, r.Zone, r.Zone)
 	}
 	return "nothing: rollover advance from cron goes on by itself"
 }
@@ -245,7 +245,11 @@ func (r *Roll) warnings(p Policy) []string {
 	if p.Evidence == EvidencePlain && r.usesParent() {
 		out = append(out, "evidence is \"plain\": answers of the parent are believed unproven; whoever can forge them can make a step come too early")
 	}
-	if r.unsettled() && r.Ask != nil {
+	switch {
+	case r.Ask == nil:
+	case r.State == StateBlocked:
+		out = append(out, "do not change the DS set at the parent now: the keys are not as they were when that was asked for")
+	case r.unsettled():
 		out = append(out, "do not remove any DS at the parent now: the zone is not as it was when that was asked for")
 	}
 	if r.LastGap > p.MaxGap {

@@ -48,7 +48,7 @@ func (m *mouth) advance(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("json") {
-		return m.json(map[string]any{"schema": 1, "changed": report.Changed, "failed": failures(report)})
+		return m.json(map[string]any{"schema": 1, "changed": report.Changed, "blocked": list(report.Blocked), "failed": failures(report)})
 	}
 	return m.tell(report)
 }
@@ -86,6 +86,14 @@ func busyText(err error) string {
 		return err.Error()
 	}
 	return ""
+}
+
+// list is never null in JSON.
+func list(in []string) []string {
+	if in == nil {
+		return []string{}
+	}
+	return in
 }
 
 func failures(r rollover.Report) map[string]string {
@@ -177,6 +185,9 @@ func (m *mouth) tell(r rollover.Report) error {
 		if worst == nil || errors.Is(r.Failed[zone], context.Canceled) {
 			worst = r.Failed[zone]
 		}
+	}
+	if worst == nil && len(r.Blocked) > 0 {
+		worst = rollover.ErrRefused
 	}
 	if worst == nil {
 		return nil

@@ -114,11 +114,15 @@ func (m *mouth) actionText(s rollover.Status) {
 }
 
 func (m *mouth) keysText(s rollover.Status) {
-	m.sideText("old key", s.OldKeys)
-	m.sideText("new key", s.NewKeys)
+	note := ""
+	if s.Blocked != nil {
+		note = ", as rollover left it"
+	}
+	m.sideText("old key", note, s.OldKeys)
+	m.sideText("new key", note, s.NewKeys)
 }
 
-func (m *mouth) sideText(side string, keys []rollover.StatusKey) {
+func (m *mouth) sideText(side, note string, keys []rollover.StatusKey) {
 	for _, k := range keys {
 		state := "gone"
 		if k.Published {
@@ -127,7 +131,7 @@ func (m *mouth) sideText(side string, keys []rollover.StatusKey) {
 		if k.Active {
 			state = "signs"
 		}
-		fmt.Fprintf(m.out, "  %-12s %s %d, id %d, flags %d, algorithm %d: %s\n", side, k.Role, k.Tag, k.ID, k.Flags, k.Algorithm, state)
+		fmt.Fprintf(m.out, "  %-12s %s %d, id %d, flags %d, algorithm %d: %s%s\n", side, k.Role, k.Tag, k.ID, k.Flags, k.Algorithm, state, note)
 	}
 }
 
@@ -140,7 +144,7 @@ func (m *mouth) serversText(s rollover.Status) {
 		if !server.OK {
 			mark = "??"
 		}
-		fmt.Fprintf(m.out, "    %s %-6s %s %s  %s\n", mark, server.Role, server.Name, server.Address, plain(server.Detail))
+		fmt.Fprintf(m.out, "    %s %-6s %s  %s\n", mark, server.Role, plain(server.Server.String()), plain(server.Detail))
 	}
 	for _, x := range s.Excluded {
 		fmt.Fprintf(m.out, "    -- excluded %s since %s: %s\n", plain(x.Address), stamp(x.Since), plain(x.Reason))
