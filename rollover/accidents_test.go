@@ -602,3 +602,20 @@ func TestDeadCronIsTold(t *testing.T) {
 		t.Errorf("warnings %q", s.Warnings)
 	}
 }
+
+// When no server of the parent answers, the operator is not told to add what
+// was there in the last look that was answered.
+func TestSilentParentIsNotAnEmptyOne(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	drive(t, w, p, 3)
+	w.Down["p1"], w.Down["p2"] = true, true
+	tickDue(t, w, p)
+	if todo := w.Roll().Parent(p); len(todo.Keep) != 2 || len(todo.Add) != 0 {
+		t.Errorf("with a silent parent: %+v", todo)
+	}
+	if n := w.Roll().Need; n.Actor != rollover.ActorParent {
+		t.Errorf("with a silent parent %s must act", n.Actor)
+	}
+}

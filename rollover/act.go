@@ -306,7 +306,7 @@ func (v *visit) enter(name, goOn string) {
 	v.changed++
 	if goOn != "" {
 		if goOn != r.Kind {
-			r.Kind, r.Step = goOn, "publish"
+			r.Kind, r.Step, r.Ask = goOn, "publish", nil
 		}
 		v.event(EventRescued, name, "the parent has the DS of the new key without that of the old one: the new key signs beside the old one from now on; going on as "+goOn)
 		return

@@ -465,8 +465,8 @@ func (v *visit) describe(s Sighting) {
 		}
 	}
 	r.Servers = servers
-	if slices.Contains(s.Records, RecordDS) {
-		r.DSSeen = s.dsSeen()
+	if slices.ContainsFunc(s.Servers, func(o ServerSighting) bool { return o.DS != nil }) {
+		r.DSSeen = s.dsSeen() // when nobody answers, what was seen last stands
 	}
 }
 

@@ -434,6 +434,9 @@ func TestRescueFromAReplacingRegistrar(t *testing.T) {
 		if r.Kind != c.order.Type+"/double-signature" || r.Step != "publish" || !r.New[0].Active || !r.Old[0].Active {
 			t.Fatalf("%s: kind %s, step %s, new %v, old %v: expected both to sign", c.name, r.Kind, r.Step, r.New, r.Old)
 		}
+		if s := describe(t, w, p); s.OperatorAction != nil {
+			t.Errorf("%s: after the rescue the operator is asked for %+v, though the DS set is right as it is", c.name, s.OperatorAction)
+		}
 		for range 200 { // what was cached before is the registrar's doing
 			w.Advance(unit)
 			tick(t, w, p)
