@@ -239,6 +239,10 @@ func (a OperatorAction) sentence() string {
 	return strings.Join(parts, ", and ")
 }
 
+// packetCaches is how long a name server may serve an old answer to one client
+// while it serves the new one to us (cache-ttl + dnssec-key-cache-ttl).
+const packetCaches = 50 * time.Second
+
 // warnings are things that are no reason to stop and yet must be known.
 func (r *Roll) warnings(p Policy) []string {
 	var out []string
@@ -251,6 +255,9 @@ func (r *Roll) warnings(p Policy) []string {
 		out = append(out, "do not change the DS set at the parent now: the keys are not as they were when that was asked for")
 	case r.unsettled():
 		out = append(out, "do not remove any DS at the parent now: the zone is not as it was when that was asked for")
+	}
+	if p.Margin < packetCaches {
+		out = append(out, fmt.Sprintf("margin is %s: name servers may serve an old answer from their packet caches for longer than that (PowerDNS for 20 s, unpurged for 50 s)", p.Margin))
 	}
 	if r.LastGap > p.MaxGap {
 		out = append(out, fmt.Sprintf("the last two looks were %s apart, of which only max_gap (%s) counts: run `rollover advance` more often", r.LastGap.Round(time.Second), p.MaxGap))

@@ -77,7 +77,7 @@ config_dir = "{{.ConfigDir}}"
 resolvers = ["{{.Validator}}"]
 validators = ["{{.Validator}}"]
 [policy.default]
-margin = "1s"
+margin = "2s"
 check_interval = "1s"
 max_gap = "10s"
 [[zone]]

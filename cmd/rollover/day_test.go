@@ -21,9 +21,9 @@ import (
 func TestOperatorsDay(t *testing.T) {
 	t.Parallel()
 	const zone = "day.lab.test."
-	h := newHarness(t, "1s", lab.Options{DSTTL: 1, Zones: []lab.Zone{{Name: zone, Layout: lab.Split, TTL: 1, Minimum: 1, SOATTL: 1}}})
+	h := newHarness(t, "2s", lab.Options{DSTTL: 1, Zones: []lab.Zone{{Name: zone, Layout: lab.Split, TTL: 1, Minimum: 1, SOATTL: 1}}})
 	before := h.calls0(zone)
-	expect(t, h.must("plan", zone, "--type", "ksk"), "[ ] switch", "settled(DS has new)", "held for 1 x 1 s + 1 s", "activate-zone-key day.lab.test NEW", "add-zone-key day.lab.test ksk inactive published 256 ecdsa256")
+	expect(t, h.must("plan", zone, "--type", "ksk"), "[ ] switch", "settled(DS has new)", "held for 1 x 1 s + 2 s", "activate-zone-key day.lab.test NEW", "add-zone-key day.lab.test ksk inactive published 256 ecdsa256")
 	expect(t, h.must("start", zone, "--type", "ksk", "--dry-run"), "[ ] publish", "at the earliest")
 	for _, call := range h.calls(zone)[before:] {
 		if !strings.Contains(call, "show-zone") && !strings.Contains(call, "list-zone") {
@@ -55,7 +55,7 @@ func TestOperatorsDay(t *testing.T) {
 	h.must("exclude-server", zone, h.lab.ChildServers()[1], "--undo", "--reason", "test over")
 	h.late[zone] = time.Time{}
 	h.waits(zone)
-	expect(t, h.must("history", zone, "-v"), "server-excluded", "(reason: lunch)", "settled(DS has new), needed 1 x 1 s + 1 s", "earned", "ksk rollover done in")
+	expect(t, h.must("history", zone, "-v"), "server-excluded", "(reason: lunch)", "settled(DS has new), needed 1 x 1 s + 2 s", "earned", "ksk rollover done in")
 	var history struct{ Events []rollover.Event }
 	if err := json.Unmarshal([]byte(h.must("history", "--json").stdout), &history); err != nil || len(history.Events) < 10 {
 		t.Errorf("history --json: %v, %d events", err, len(history.Events))

@@ -48,7 +48,7 @@ func (h *harness) start(types map[string]string) {
 func TestRollsEndToEnd(t *testing.T) {
 	t.Parallel()
 	o, types := three()
-	h := newHarness(t, "1s", o)
+	h := newHarness(t, "2s", o)
 	h.witnessed(names(types), func() {
 		h.start(types)
 		h.until("done", names(types), h.advance, done)
@@ -92,7 +92,7 @@ func TestRollsThroughKills(t *testing.T) {
 		o.Zones[i].TTL += 2
 		o.Zones[i].Minimum += 3
 	}
-	h := newHarness(t, "1s", o)
+	h := newHarness(t, "2s", o)
 	kills := map[string]int{}
 	h.witnessed(names(types), func() {
 		h.start(types)
@@ -131,7 +131,7 @@ func TestRollsThroughKills(t *testing.T) {
 func TestRollsWithLaggards(t *testing.T) {
 	t.Parallel()
 	o, types := three()
-	h := newHarness(t, "1s", o)
+	h := newHarness(t, "2s", o)
 	ctx := context.Background()
 	check := func(err error) {
 		t.Helper()
@@ -206,7 +206,7 @@ func TestManualMistakesEndToEnd(t *testing.T) {
 	zone := func(name, layout string) lab.Zone {
 		return lab.Zone{Name: name + ".lab.test.", Layout: layout, TTL: 2, Minimum: 3, SOATTL: 2}
 	}
-	h := newHarness(t, "1s", lab.Options{DSTTL: 2, Zones: []lab.Zone{zone("removed", lab.Split), zone("third", lab.CSK), zone("wrongds", lab.Split)}})
+	h := newHarness(t, "2s", lab.Options{DSTTL: 2, Zones: []lab.Zone{zone("removed", lab.Split), zone("third", lab.CSK), zone("wrongds", lab.Split)}})
 	types := map[string]string{"removed.lab.test.": "zsk", "third.lab.test.": "csk", "wrongds.lab.test.": "ksk"}
 	ctx := context.Background()
 	h.witnessed(names(types), func() {

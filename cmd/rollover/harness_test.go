@@ -35,9 +35,10 @@ type harness struct {
 	registry func(want []string) []string // what the registrar makes of a request
 }
 
-// newHarness starts a lab. The policy is as tight as can be; the margin of a
+// newHarness starts a lab. The policy is as tight as can be; of the margin one
 // second is for unbound, which counts TTLs in whole seconds and so keeps
-// records up to a second longer than they live.
+// records up to a second longer than they live, and one for answers that were
+// being made during a purge and live in the server's packet cache for a second.
 func newHarness(t testing.TB, margin string, o lab.Options) *harness {
 	t.Helper()
 	if missing := lab.Missing(); len(missing) > 0 {

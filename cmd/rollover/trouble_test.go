@@ -23,7 +23,7 @@ func TestTroubleEndToEnd(t *testing.T) {
 	zone := func(name, layout string) lab.Zone {
 		return lab.Zone{Name: name + ".lab.test.", Layout: layout, TTL: 1, Minimum: 1, SOATTL: 1}
 	}
-	h := newHarness(t, "1s", lab.Options{DSTTL: 1, Zones: []lab.Zone{zone("pdnsutil", lab.Split), zone("replaced", lab.Split)}})
+	h := newHarness(t, "2s", lab.Options{DSTTL: 1, Zones: []lab.Zone{zone("pdnsutil", lab.Split), zone("replaced", lab.Split)}})
 	h.witnessed([]string{"pdnsutil.lab.test."}, func() {
 		for _, mode := range []string{"fail", "hang", "talk"} {
 			h.misbehave(mode)
