@@ -56,11 +56,13 @@ func whole(t *testing.T, w *rollovertest.World, d time.Duration) {
 // toStep drives a roll until a step is entered.
 func toStep(t *testing.T, w *rollovertest.World, p rollover.Policy, step string) {
 	t.Helper()
-	for range 100 {
+	for range 300 {
+		tickDue(t, w, p)
 		if w.Roll().Step == step {
 			return
 		}
-		drive(t, w, p, 1)
+		w.ServeParent(p)
+		whole(t, w, unit)
 	}
 	t.Fatalf("step %s was not reached", step)
 }
@@ -617,5 +619,193 @@ func TestSilentParentIsNotAnEmptyOne(t *testing.T) {
 	}
 	if n := w.Roll().Need; n.Actor != rollover.ActorParent {
 		t.Errorf("with a silent parent %s must act", n.Actor)
+	}
+}
+
+// Our new key was replaced by hand under its number, the rollover cancelled,
+// and the parent points to the lost key alone: nothing can rescue, and the tick
+// ends all the same.
+func TestNoRescueByALostKey(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	r := w.Roll()
+	w.Apply(rollover.Command{Verb: "remove", Key: r.New[0]})
+	w.AddKey(257, true, true)
+	for range 5 {
+		tickDue(t, w, p)
+		whole(t, w, unit)
+	}
+	if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, ""); err != nil {
+		t.Fatal(err)
+	}
+	w.SetDS([]rollover.DS{dsOfKey(r.New[0])})
+	w.Advance(unit)
+	w.KillAt = w.Ops + 300 // a tick that does not end is killed here
+	if _, err := w.Engine(p).Tick(context.Background(), []string{rollovertest.Zone}); err != nil {
+		t.Errorf("the tick does not end: %v, %d steps", err, len(w.Roll().Steps))
+	}
+}
+
+// New was let down by hand, the rollover cancelled, and the parent points to new
+// alone: it signs again at once.
+func TestCancelKnowsWhoSigns(t *testing.T) {
+	w := rollovertest.New("split", rollovertest.TTLs{DS: 60 * unit, DNSKEY: 4 * unit, Data: 5 * unit})
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk", Method: "double-signature"})
+	for range 3 {
+		tickDue(t, w, p)
+		whole(t, w, unit)
+	}
+	r := w.Roll()
+	w.Apply(rollover.Command{Verb: "deactivate", Key: r.New[0]})
+	for range 5 {
+		tickDue(t, w, p)
+		whole(t, w, unit)
+	}
+	if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, ""); err != nil {
+		t.Fatal(err)
+	}
+	tickDue(t, w, p)
+	w.SetDS([]rollover.DS{dsOfKey(r.New[0])})
+	for range 20 {
+		tickDue(t, w, p)
+		w.Advance(unit)
+	}
+	if bad := w.Broken(); bad != "" {
+		t.Errorf("not rescued: %s", bad)
+	}
+}
+
+// The registrar replaced, and the operator let new sign before rollover could:
+// that is the rescue, not a change to be undone.
+func TestRescueByHandIsARescue(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	for range 6 {
+		tickDue(t, w, p)
+		whole(t, w, unit)
+	}
+	r := w.Roll()
+	w.SetDS([]rollover.DS{dsOfKey(r.New[0])})
+	w.Apply(rollover.Command{Verb: "activate", Key: r.New[0]})
+	w.Advance(12 * unit)
+	tickDue(t, w, p)
+	if r = w.Roll(); r.State != rollover.StateActive || r.Kind != "ksk/double-signature" {
+		t.Errorf("%s as %s, block %+v", r.State, r.Kind, r.Block)
+	}
+	drive(t, w, p, 200)
+	finished(t, w)
+}
+
+// Keys are changed by hand just before a step is due, and changed back as the
+// remedy says: what the step waits for is earned anew.
+func TestResumeEarnsAnew(t *testing.T) {
+	for _, typ := range []string{"zsk", "ksk"} {
+		w := rollovertest.New("split", rollovertest.TTLs{DS: 7 * unit, DNSKEY: 14 * unit, Data: 11 * unit})
+		p := tight()
+		start(t, w, p, rollover.Order{Type: typ})
+		toStep(t, w, p, "switch")
+		r := w.Roll()
+		for range 40 {
+			if n := w.Roll().Need; n != nil && len(n.Lagging) == 0 && n.Remaining <= unit {
+				break
+			}
+			tickDue(t, w, p)
+			whole(t, w, unit)
+		}
+		whole(t, w, w.Roll().Need.Remaining)
+		w.Lag["ns1"], w.Lag["ns2"] = time.Second, time.Second // they show it a moment later
+		w.Apply(rollover.Command{Verb: "activate", Key: r.Old[0]})
+		w.Apply(rollover.Command{Verb: "deactivate", Key: r.New[0]})
+		tickDue(t, w, p)
+		if w.Roll().State != rollover.StateBlocked {
+			t.Fatalf("%s: %s at %s", typ, w.Roll().State, w.Roll().Step)
+		}
+		whole(t, w, 3*unit)
+		w.Apply(rollover.Command{Verb: "activate", Key: r.New[0]})
+		w.Apply(rollover.Command{Verb: "deactivate", Key: r.Old[0]})
+		whole(t, w, unit)
+		if err := w.Engine(p).Resume(context.Background(), rollovertest.Zone, ""); err != nil {
+			t.Fatal(err)
+		}
+		tickDue(t, w, p)
+		w.ServeParent(p)
+		whole(t, w, 9*unit)
+		drive(t, w, p, 200)
+		finished(t, w)
+	}
+}
+
+// A step that is half done and waits tells what for.
+func TestHalfDoneTellsItsNeed(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	w.OnDo = func(w *rollovertest.World, c rollover.Command) error {
+		if c.Verb == rollover.VerbActivate {
+			w.Apply(c)
+			return nil
+		}
+		return errors.New("database is locked")
+	}
+	w.ServeParent(p)
+	for w.Roll().Intent == nil {
+		whole(t, w, unit)
+		tickDue(t, w, p)
+	}
+	w.SetDS([]rollover.DS{dsOfKey(w.Roll().Old[0])})
+	whole(t, w, unit)
+	w.OnDo = nil
+	tickDue(t, w, p)
+	if s := describe(t, w, p); s.Actor != rollover.ActorYou || !strings.Contains(s.WaitingFor, "has no DS") {
+		t.Errorf("actor %q, waiting for %s", s.Actor, s.WaitingFor)
+	}
+}
+
+// Cancel before the new key was even made.
+func TestCancelBeforeTheKeyIsMade(t *testing.T) {
+	for _, typ := range []string{"zsk", "ksk"} {
+		w := rollovertest.New("split", unequal)
+		p := tight()
+		w.OnDo = func(*rollovertest.World, rollover.Command) error { return errors.New("database is locked") }
+		start(t, w, p, rollover.Order{Type: typ})
+		w.OnDo = nil
+		if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, ""); err != nil {
+			t.Fatal(err)
+		}
+		drive(t, w, p, 100)
+		if r := w.Roll(); r.State != rollover.StateCancelled || len(w.Keys) != 2 {
+			t.Errorf("%s: %s, need %+v, keys %v", typ, r.State, r.Need, w.Keys)
+		}
+	}
+}
+
+// What an earlier step relied on is gone: it is told at once, and once.
+func TestGoneIsToldOnce(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "switch")
+	w.Operator = func(*rollovertest.World, []rollover.DS) {}
+	w.SetDS([]rollover.DS{dsOfKey(w.Roll().Old[0])})
+	told := 0
+	for range 10 {
+		w.Advance(unit)
+		report, err := w.Engine(p).Tick(context.Background(), []string{rollovertest.Zone})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told += len(report.Gone)
+	}
+	events := 0
+	for _, e := range w.Events {
+		if e.Event == rollover.EventGone {
+			events++
+		}
+	}
+	if told != 1 || events != 1 {
+		t.Errorf("told %d times, %d events", told, events)
 	}
 }

@@ -25,7 +25,8 @@ func (v *visit) intend(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	if !sameKeys(v.roll.Keys, inv.Keys) {
+	rescued := v.entering.GoOn != "" && sameKeys(applyAll(v.roll.Keys, commands), inv.Keys) // by hand, before us
+	if !rescued && !sameKeys(v.roll.Keys, inv.Keys) {
 		v.block(v.roll.changed(v.roll.Keys, inv.Keys, v.explain))
 		v.entering = Verdict{}
 		return

@@ -39,6 +39,7 @@ type Setting struct {
 type Report struct {
 	Changed int      // steps entered, rollovers blocked
 	Blocked []string // zones that became blocked; the event tells why
+	Gone    []string // zones that lost something that an earlier step relied on
 	Failed  map[string]error
 	// Told says for a failed zone that this failure was told within a day.
 	Told map[string]bool
@@ -48,6 +49,7 @@ type Report struct {
 func (r *Report) Add(later Report) {
 	r.Changed += later.Changed
 	r.Blocked = append(r.Blocked, later.Blocked...)
+	r.Gone = append(r.Gone, later.Gone...)
 	if r.Failed == nil {
 		r.Failed, r.Told = map[string]error{}, map[string]bool{}
 	}
@@ -197,6 +199,7 @@ type visit struct {
 	moved   bool // a step was entered in this round
 	changed int
 	blocked bool // in this tick
+	gone    bool // in this tick
 	told    bool // err was told already, less than a day ago
 	// sighting and inventory are what start has seen already, to be used once.
 	sighting  *Sighting
@@ -232,6 +235,9 @@ func (v *visit) report(r *Report) {
 	r.Changed += v.changed
 	if v.blocked {
 		r.Blocked = append(r.Blocked, v.dossier.Zone)
+	}
+	if v.gone {
+		r.Gone = append(r.Gone, v.dossier.Zone)
 	}
 	if v.err == nil {
 		return
@@ -318,7 +324,12 @@ func (v *visit) judgeHalfDone(verdict Verdict) {
 
 // judge notes a verdict.
 func (v *visit) judge(verdict Verdict) {
+	was := v.roll.Need
 	v.dirty, v.roll.Need = true, verdict.Need
+	if n := verdict.Need; n != nil && n.Gone && (was == nil || !was.Gone) {
+		v.gone = true
+		v.event(EventGone, v.roll.Step, "the zone may be breaking now: waiting for "+n.sentence())
+	}
 	switch {
 	case verdict.Block != nil:
 		v.block(verdict.Block)

@@ -73,6 +73,14 @@ func apply(keys []Key, c Command) []Key {
 	return out
 }
 
+// applyAll is the key list after several commands.
+func applyAll(keys []Key, commands []Command) []Key {
+	for _, c := range commands {
+		keys = apply(keys, c)
+	}
+	return keys
+}
+
 // concerns says whether a command is about a key; a key still to be created
 // is known by its ID 0 and its algorithm and flags.
 func (c Command) concerns(k Key) bool {
@@ -84,12 +92,8 @@ func (c Command) concerns(k Key) bool {
 // which new keys were made, in order. ok is false when the list fits none:
 // somebody else changed the keys.
 func (i Intent) progress(found []Key) (done int, made []Key, ok bool) {
-	states := [][]Key{i.Before}
-	for _, c := range i.Commands {
-		states = append(states, apply(states[len(states)-1], c))
-	}
-	for n := len(states) - 1; n >= 0; n-- {
-		if made, ok := adopt(states[n], found); ok {
+	for n := len(i.Commands); n >= 0; n-- {
+		if made, ok := adopt(applyAll(i.Before, i.Commands[:n]), found); ok {
 			return n, made, true
 		}
 	}
@@ -182,9 +186,21 @@ func (r *Roll) remedyForKeys(expected, found []Key, explain func(Command) string
 	}
 	words := make([]string, len(undo))
 	for i, c := range undo {
-		words[i] = explain(c)
+		words[i] = explain(c) + caution(c)
 	}
 	return fmt.Sprintf("undo it, in this order: %s; then: rollover resume --zone %s", strings.Join(words, "; "), r.Zone)
+}
+
+// caution is what must be true before a command of a remedy is typed: what a
+// key has signed is in caches, and so are DS sets from before.
+func caution(c Command) string {
+	switch c.Verb {
+	case VerbDeactivate:
+		return " (only after every parent server has shown the DS of a key that goes on signing for twice its TTL and an hour)"
+	case VerbRemove:
+		return " (if it has signed anything, only after the largest TTL of the zone)"
+	}
+	return ""
 }
 
 // undoing is the commands that bring a key list back to what it was, those

@@ -101,7 +101,7 @@ func (h Holding) after(v shown, detail string, at Instant, maxGap time.Duration)
 // Since it only adds, it is generous: any digest type that points to new
 // counts, and a mistyped DS of old does not point to old.
 func (k Kind) rescue(r Roll, at int, s Sighting) (Verdict, bool) {
-	if k.Rescue == "" || !slices.Contains(s.Records, RecordDS) || k.newSigns(at) || !slices.ContainsFunc(r.New, func(k Key) bool { return !k.Active && k.Published }) {
+	if k.Rescue == "" || !slices.Contains(s.Records, RecordDS) || k.newSigns(at) || !r.canSign() {
 		return Verdict{}, false
 	}
 	for _, v := range s.relevant(RecordDS) {
@@ -114,6 +114,14 @@ func (k Kind) rescue(r Roll, at int, s Sighting) (Verdict, bool) {
 		}
 	}
 	return Verdict{}, false
+}
+
+// canSign says whether a new key is there, by the last reading of the keys, and
+// does not sign.
+func (r *Roll) canSign() bool {
+	return slices.ContainsFunc(r.Keys, func(o Key) bool {
+		return o.Published && !o.Active && slices.ContainsFunc(r.New, o.isThe)
+	})
 }
 
 // pointsTo says whether a DS set has a right DS of some key of a side.

@@ -53,6 +53,7 @@ func (e *Engine) Resume(ctx context.Context, zone, reason string) error {
 			if err := v.unblock(ctx); err != nil {
 				return err
 			}
+			v.roll.Held = map[string]map[string]Holding{} // whatever was done meanwhile: earn it anew
 		default:
 			return fmt.Errorf("%w: the rollover of %s is %s: there is nothing to resume", ErrRefused, zone, v.roll.State)
 		}
@@ -166,7 +167,17 @@ func (e *Engine) Exclude(zone, address, reason string) error {
 		d.Roll.Servers = slices.DeleteFunc(d.Roll.Servers, func(s ServerState) bool { return s.Address == address || s.Name == address })
 	}
 	event := Event{At: now, Zone: zone, Event: EventExcluded, Text: "server " + address + " is not asked any more", Reason: reason}
-	return e.Journal.Save(Entry{d, []Event{event}})
+	return e.saveTelling(d, event)
+}
+
+func (e *Engine) saveTelling(d Dossier, event Event) error {
+	if err := e.Journal.Save(Entry{d, []Event{event}}); err != nil {
+		return err
+	}
+	if e.Tell != nil {
+		e.Tell(event)
+	}
+	return nil
 }
 
 // Include takes an excluded server address back in.
@@ -181,5 +192,5 @@ func (e *Engine) Include(zone, address, reason string) error {
 		return fmt.Errorf("%w: %s is not excluded for %s", ErrRefused, address, zone)
 	}
 	event := Event{At: e.Now().Wall, Zone: zone, Event: EventExcluded, Text: "server " + address + " is asked again", Reason: reason}
-	return e.Journal.Save(Entry{d, []Event{event}})
+	return e.saveTelling(d, event)
 }

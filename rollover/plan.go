@@ -41,7 +41,11 @@ func Plan(r Roll, l Ledger, p Policy, now time.Time, explain func(Command) strin
 	for i, s := range kind.Steps {
 		out[i] = r.planStep(s, l, p, explain)
 		if i <= at {
-			out[i].DoneAt, out[i].Commands = r.doneAt(s.Name), nil
+			out[i].DoneAt, out[i].Commands = r.doneAt(s.Name), []string{}
+			continue
+		}
+		if r.State.Ended() {
+			out[i].Commands = []string{}
 			continue
 		}
 		wait := r.longest(s, l, p)

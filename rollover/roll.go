@@ -214,6 +214,7 @@ const (
 	EventTrouble   = "trouble"
 	EventRecovered = "recovered"
 	EventClock     = "clock"
+	EventGone      = "gone" // what an earlier step relied on is not seen any more
 )
 
 func (r *Roll) kind() (Kind, error) {

@@ -170,7 +170,7 @@ func outgoing(inv Inventory, kind Kind) (Key, error) {
 			if k.Active {
 				return Key{}, fmt.Errorf("%w: %v of %s is active but not published: publish it or remove it first (pdnsutil show-zone %s)", ErrRefused, k, inv.Zone, inv.Zone)
 			}
-			return Key{}, fmt.Errorf("%w: %v of %s is %s: no plan starts with a key that does not sign; if it is left over, and has not signed anything for longer than the largest TTL of the zone, remove it with `pdnsutil remove-zone-key %s %d`", ErrRefused, k, inv.Zone, k.state(), inv.Zone, k.ID)
+			return Key{}, fmt.Errorf("%w: %v of %s is %s: no plan starts with a key that does not sign; if another host rolls this zone, let it; if the key is left over, and has not signed anything for longer than the largest TTL of the zone, remove it with `pdnsutil remove-zone-key %s %d`", ErrRefused, k, inv.Zone, k.state(), inv.Zone, k.ID)
 		}
 		algorithms[k.Algorithm] = true
 		if k.Role == kind.Role {

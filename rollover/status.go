@@ -146,7 +146,7 @@ func (s *Status) waiting(r *Roll, p Policy, now time.Time) {
 	case r.State.Ended():
 		s.WaitingFor = "nothing: it is " + string(r.State)
 		return
-	case r.Intent != nil:
+	case r.Intent != nil && r.Need == nil:
 		s.WaitingFor = fmt.Sprintf("the next advance: step %q is under way (%s)", r.Intent.Step, intentText(r.Intent))
 		s.NextStep, s.Command = r.Intent.Step, "rollover advance --zone "+r.Zone
 		return
@@ -166,7 +166,10 @@ func intentText(i *Intent) string {
 
 func (s *Status) need(r *Roll, n Need, p Policy, now time.Time) {
 	s.NextStep, s.Actor, s.Remaining = n.Next, n.Actor, int64((n.Remaining+time.Second-1)/time.Second)
-	if n.Remaining > 0 {
+	switch {
+	case n.Remaining > 0 && len(n.Lagging) > 0:
+		s.NotBefore = date(now.Add(n.Remaining)) // if who must act acts now
+	case n.Remaining > 0:
 		s.NotBefore = date(now.Add(max(0, n.Remaining-min(now.Sub(r.LastLook.Wall), p.MaxGap))))
 	}
 	if len(n.Lagging) == 0 {
@@ -223,7 +226,7 @@ func (n Need) command(r *Roll, action *OperatorAction) string {
 	case ActorParent:
 		return "nothing to type: the parent's servers must agree; if one stays away for good: rollover exclude-server --zone " + r.Zone + " ADDRESS --reason WHY"
 	case ActorServers:
-		return fmt.Sprintf("nothing, if it was just now: transfers take a moment; else look at the transfer to that server; a zone of kind Native tells no secondaries (pdnsutil show-zone %s, pdnsutil set-kind %s primary); if it stays away for good: rollover exclude-server --zone %s ADDRESS --reason WHY", r.Zone, r.Zone, r.Zone)
+		return fmt.Sprintf("nothing, if it was just now: transfers take a moment; else look at that server, and at the transfer to it; a zone of kind Native tells no secondaries (pdnsutil show-zone %s, pdnsutil set-kind %s primary); if it stays away for good: rollover exclude-server --zone %s ADDRESS --reason WHY", r.Zone, r.Zone, r.Zone)
 	}
 	return "nothing: rollover advance from cron goes on by itself"
 }

@@ -48,9 +48,9 @@ func (m *mouth) advance(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("json") {
-		return m.json(map[string]any{"schema": 1, "changed": report.Changed, "blocked": list(report.Blocked), "failed": failures(report)})
+		err = m.json(map[string]any{"schema": 1, "changed": report.Changed, "blocked": list(report.Blocked), "gone": list(report.Gone), "failed": failures(report)})
 	}
-	return m.tell(report)
+	return errors.Join(err, m.tell(report))
 }
 
 // What falls due within aMoment is waited for, for lingerMost in all: a wait
@@ -152,6 +152,8 @@ func (m *mouth) transitions(c *cli.Context) func(rollover.Event) {
 		switch e.Event {
 		case rollover.EventBlocked:
 			fmt.Fprintf(m.err, "%s blocked at step %s: %s\n", e.Zone, orNone(e.Step), e.Text)
+		case rollover.EventGone:
+			fmt.Fprintf(m.err, "%s %s\n", e.Zone, plain(e.Text))
 		case rollover.EventTrouble:
 			// told as the failure of the tick
 		default:
@@ -186,7 +188,7 @@ func (m *mouth) tell(r rollover.Report) error {
 			worst = r.Failed[zone]
 		}
 	}
-	if worst == nil && len(r.Blocked) > 0 {
+	if worst == nil && len(r.Blocked)+len(r.Gone) > 0 {
 		worst = rollover.ErrRefused
 	}
 	if worst == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,17 +59,19 @@ func (m *mouth) stories(w *world, names []string) error {
 	if err != nil {
 		return err
 	}
+	var failed error
 	for i, d := range all {
 		s, err := w.describe(d)
-		if err != nil {
-			return err
+		if err != nil { // of another version, perhaps: the others are told all the same
+			failed = errors.Join(failed, err)
+			continue
 		}
 		if i > 0 {
 			fmt.Fprintln(m.out)
 		}
 		m.statusText(s, w.config.setting(d.Zone).Policy)
 	}
-	return nil
+	return failed
 }
 
 // overview prints a line for each zone from the headers alone, and returns the
@@ -111,14 +114,16 @@ func (m *mouth) statusJSON(w *world, names []string) error {
 		return err
 	}
 	list := []rollover.Status{}
+	var failed error
 	for _, d := range all {
 		s, err := w.describe(d)
 		if err != nil {
-			return err
+			failed = errors.Join(failed, err)
+			continue
 		}
 		list = append(list, s)
 	}
-	return m.json(map[string]any{"schema": 1, "generated_at": time.Now().UTC(), "rollovers": list})
+	return errors.Join(m.json(map[string]any{"schema": 1, "generated_at": time.Now().UTC(), "rollovers": list}), failed)
 }
 
 // json prints one object.

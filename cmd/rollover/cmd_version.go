@@ -30,6 +30,7 @@ func (m *mouth) version(c *cli.Context) error {
 	if err != nil {
 		pdnsutil = "not available: " + err.Error()
 	}
+	pdnsutil = "pdnsutil " + pdnsutil
 	if c.Bool("json") {
 		return m.json(map[string]any{"schema": 1, "version": version, "go": runtime.Version(), "pdnsutil": pdnsutil})
 	}

@@ -35,8 +35,8 @@ func exitCode(err error) int {
 		code int
 	}{
 		{errUsage, exitUsage},
-		{rollover.ErrZoneName, exitUsage},
 		{errConfig, exitConfig},
+		{rollover.ErrZoneName, exitUsage},
 		{context.Canceled, exitTryLater},
 		{store.ErrBusy, exitTryLater},
 		{store.ErrLocked, exitTryLater},
