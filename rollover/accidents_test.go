@@ -809,3 +809,23 @@ func TestGoneIsToldOnce(t *testing.T) {
 		t.Errorf("told %d times, %d events", told, events)
 	}
 }
+
+// A server that does not answer holds a step up, and is no alarm.
+func TestSilenceIsNotGone(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "switch")
+	w.Down["p1"] = true
+	for range 40 {
+		tickDue(t, w, p)
+		whole(t, w, unit)
+	}
+	r := w.Roll()
+	if r.Step != "switch" || r.Need == nil || r.Need.Gone || len(r.Need.Lagging) == 0 {
+		t.Errorf("step %s, need %+v", r.Step, r.Need)
+	}
+	w.Down["p1"] = false
+	drive(t, w, p, 200)
+	finished(t, w)
+}

@@ -79,10 +79,10 @@ func (h Holding) after(v shown, detail string, at Instant, maxGap time.Duration)
 	switch v {
 	case shownUnknown, shownUnproven:
 		h.Last, h.Detail = Instant{}, detail
-		h.Good, h.Unproven = false, v == shownUnproven
+		h.Good, h.Bad, h.Unproven = false, false, v == shownUnproven
 		return h
 	case shownNot:
-		return Holding{Detail: detail}
+		return Holding{Detail: detail, Bad: true}
 	}
 	switch {
 	case h.Since.IsZero():
@@ -90,7 +90,7 @@ func (h Holding) after(v shown, detail string, at Instant, maxGap time.Duration)
 	case !h.Last.IsZero():
 		h.Earned += min(at.Since(h.Last), maxGap)
 	}
-	h.Good, h.Unproven, h.Last, h.Detail = true, false, at, ""
+	h.Good, h.Bad, h.Unproven, h.Last, h.Detail = true, false, false, at, ""
 	return h
 }
 
@@ -174,12 +174,14 @@ func (n *Need) weigh(r *Roll, w Wait, l Ledger, s Sighting, p Policy) {
 	n.Remaining = max(n.Remaining, left)
 }
 
-// watch adds a wait that an earlier step relied on if it is not seen now.
+// watch adds a wait that an earlier step relied on if it is not seen now. It is
+// gone if a server shows something else; no answer, or none that a validator
+// confirms yet, holds the step up all the same and is no alarm.
 func (n *Need) watch(r *Roll, w Wait, s Sighting) {
 	w.Strength = StrengthSeen
 	if lags := r.lagging(w.Statement, s); len(lags) > 0 {
 		n.add(w, lags)
-		n.Gone = true
+		n.Gone = n.Gone || slices.ContainsFunc(lags, func(l Lag) bool { return l.Bad })
 	}
 }
 
@@ -209,7 +211,7 @@ func (r *Roll) lagging(st Statement, s Sighting) []Lag {
 	var out []Lag
 	for _, v := range servers {
 		if h := r.Held[st.String()][v.place()]; !h.Good {
-			out = append(out, Lag{v.Server, h.Detail, h.Unproven})
+			out = append(out, Lag{v.Server, h.Detail, h.Unproven, h.Bad})
 		}
 	}
 	return out

@@ -63,6 +63,7 @@ type Intent struct {
 type Holding struct {
 	Good     bool          `json:"good"`               // its last answer showed it
 	Unproven bool          `json:"unproven,omitempty"` // its last answer showed it, and nobody confirmed that
+	Bad      bool          `json:"bad,omitempty"`      // its last answer showed something else
 	Earned   time.Duration `json:"earned"`             // gaps between consecutive good looks, added up
 	Since    time.Time     `json:"since,omitzero"`     // first good look of this run, for people
 	Last     Instant       `json:"last"`               // the look that the next gap counts from; zero after a look without answer
@@ -156,6 +157,7 @@ type Lag struct {
 	Server
 	Detail   string `json:"detail"`
 	Unproven bool   `json:"unproven,omitempty"` // it shows it, but no validator confirms that yet
+	Bad      bool   `json:"bad,omitempty"`      // it answered, and shows something else
 }
 
 // Actor is who must act so that a rollover can go on.
