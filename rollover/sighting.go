@@ -1,5 +1,7 @@
 package rollover
 
+import "time"
+
 // Question is what the eyes are asked to look at: one zone, the records that
 // matter now, and where to find its servers.
 type Question struct {
@@ -71,7 +73,8 @@ type KeyVersion struct {
 	Keys    []DNSKEY    `json:"keys"`
 	Signers []DNSKEY    `json:"signers"` // keys of the set whose signature over the set verifies and is in its validity period
 	Faults  []Signature `json:"faults,omitempty"`
-	TTL     uint32      `json:"ttl"` // seconds; the larger of record TTL and RRSIG original TTL
+	TTL     uint32      `json:"ttl"`              // seconds; the larger of record TTL and RRSIG original TTL
+	Expires time.Time   `json:"expires,omitzero"` // when its last good signature expires
 }
 
 // DataVersion is what the looked-at names of a zone showed together.
@@ -79,7 +82,8 @@ type DataVersion struct {
 	Signers []DNSKEY    `json:"signers"` // keys with a verified signature over every RRset looked at
 	Traces  []Signature `json:"traces"`  // every signature seen on any of them, each signer once
 	Faults  []Signature `json:"faults,omitempty"`
-	TTL     uint32      `json:"ttl"` // seconds; the largest seen
+	TTL     uint32      `json:"ttl"`              // seconds; the largest seen
+	Expires time.Time   `json:"expires,omitzero"` // when the first RRset looked at has no good signature any more
 }
 
 // Signature is one RRSIG, by what it claims. Fault says why it does not
@@ -97,6 +101,9 @@ type Signature struct {
 type DSVersion struct {
 	Set []DS   `json:"set"`
 	TTL uint32 `json:"ttl"` // seconds; the larger of record TTL and RRSIG original TTL
+	// Standing is what a chain from a trust anchor says of the answer; nil when
+	// it was not asked for.
+	Standing *Standing `json:"standing,omitempty"`
 }
 
 // ValidatorSighting is what one validating resolver says of the DS set.

@@ -16,13 +16,15 @@ import (
 // standard library is narrowed too. A folder without an entry has no room.
 func rooms() map[string][]string {
 	return map[string][]string{
-		"rollover":              {},
-		"rollover/probe":        {"rollover/rollover", "github.com/miekg/dns"},
-		"rollover/lab":          {"rollover/rollover", "github.com/miekg/dns", "golang.org/x/sys/unix"},
-		"rollover/rollovertest": {"rollover/rollover"},
-		"pdns":                  {"rollover/rollover", "golang.org/x/sys/unix"},
-		"pdns/pdnstest":         {"rollover/rollover", "rollover/pdns", "golang.org/x/sys/unix"},
-		"store":                 {"rollover/rollover", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors", "golang.org/x/sys/unix"},
+		"rollover":                 {},
+		"rollover/chain":           {"rollover/rollover", "github.com/miekg/dns"},
+		"rollover/chain/chaintest": {"rollover/rollover", "github.com/miekg/dns"},
+		"rollover/probe":           {"rollover/rollover", "rollover/rollover/chain", "github.com/miekg/dns"},
+		"rollover/lab":             {"rollover/rollover", "github.com/miekg/dns", "golang.org/x/sys/unix"},
+		"rollover/rollovertest":    {"rollover/rollover"},
+		"pdns":                     {"rollover/rollover", "golang.org/x/sys/unix"},
+		"pdns/pdnstest":            {"rollover/rollover", "rollover/pdns", "golang.org/x/sys/unix"},
+		"store":                    {"rollover/rollover", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors", "golang.org/x/sys/unix"},
 		"cmd/rollover": {
 			"rollover/rollover", "rollover/rollover/probe", "rollover/rollover/lab", "rollover/pdns", "rollover/store",
 			"github.com/urfave/cli/v2", "github.com/pelletier/go-toml/v2", "golang.org/x/net/idna", "golang.org/x/sys/unix", "golang.org/x/term",

@@ -9,12 +9,13 @@ import (
 	"github.com/miekg/dns"
 
 	"rollover/rollover"
+	"rollover/rollover/chain"
 )
 
 // dataReader gathers what the answers of one server show of the zone's data.
 type dataReader struct {
 	zone   string
-	pool   *pool
+	pool   *chain.Pool
 	serial uint32
 
 	looked  bool
@@ -22,6 +23,7 @@ type dataReader struct {
 	traces  []rollover.Signature
 	faults  []rollover.Signature
 	ttl     uint32
+	expires time.Time // the first of the good signatures
 }
 
 // newDataReader tries the keys of the question first, so that keys which only
@@ -31,7 +33,7 @@ func newDataReader(q rollover.Question, served *rollover.KeyVersion, now time.Ti
 	if served != nil {
 		keys = append(keys, served.Keys...)
 	}
-	return &dataReader{zone: q.Zone, pool: newPool(q.Zone, now, keys...)}
+	return &dataReader{zone: q.Zone, pool: chain.NewPool(q.Zone, now, keys...)}
 }
 
 // read takes in one answer. The error is why it cannot be used.
@@ -43,7 +45,7 @@ func (d *dataReader) read(i inquiry, m *dns.Msg) error {
 	if d.foreign(m) {
 		return nil
 	}
-	sets, err := setsOf(m.Answer, m.Ns)
+	sets, err := chain.Sets(m.Answer, m.Ns)
 	if err != nil {
 		return err
 	}
@@ -89,15 +91,15 @@ func (d *dataReader) foreign(m *dns.Msg) bool {
 }
 
 // apex makes sure that what every zone has at its apex was answered.
-func (d *dataReader) apex(i inquiry, sets []set, m *dns.Msg) error {
+func (d *dataReader) apex(i inquiry, sets []chain.Set, m *dns.Msg) error {
 	if i.name != d.zone || i.rrtype != dns.TypeSOA && i.rrtype != dns.TypeNS {
 		return nil
 	}
-	s, ok := find(sets, d.zone, i.rrtype)
+	s, ok := chain.Find(sets, d.zone, i.rrtype)
 	if !ok || len(m.Answer) == 0 {
 		return errors.New("does not serve the zone: " + rcode(m) + " without the record")
 	}
-	if soa, ok := s.rrs[0].(*dns.SOA); ok {
+	if soa, ok := s.Records[0].(*dns.SOA); ok {
 		d.serial = soa.Serial
 	}
 	return nil
@@ -120,46 +122,47 @@ func answers(i inquiry, records []dns.RR) bool {
 // signed says whether the zone must have signed a set (RFC 4035 section 2.2):
 // not the NS of a delegation, not an alias that a DNAME made (RFC 6672 section
 // 5.3.1), not what another zone signed, nor what belongs to the keys.
-func (d *dataReader) signed(s set, sets []set) bool {
+func (d *dataReader) signed(s chain.Set, sets []chain.Set) bool {
 	switch {
-	case !dns.IsSubDomain(d.zone, s.owner), ofKeys(s.rrtype):
+	case !dns.IsSubDomain(d.zone, s.Owner), ofKeys(s.Type):
 		return false
-	case s.rrtype == dns.TypeNS && s.owner != d.zone:
+	case s.Type == dns.TypeNS && s.Owner != d.zone:
 		return false
-	case s.rrtype == dns.TypeCNAME && len(s.sigs) == 0 && synthesised(s, sets):
+	case s.Type == dns.TypeCNAME && len(s.Signatures) == 0 && synthesised(s, sets):
 		return false
 	}
-	return len(s.sigs) == 0 || slices.ContainsFunc(s.sigs, func(sig *dns.RRSIG) bool {
+	return len(s.Signatures) == 0 || slices.ContainsFunc(s.Signatures, func(sig *dns.RRSIG) bool {
 		return !d.below(dns.CanonicalName(sig.SignerName))
 	})
 }
 
-func synthesised(alias set, sets []set) bool {
-	return slices.ContainsFunc(sets, func(s set) bool {
-		return s.rrtype == dns.TypeDNAME && s.owner != alias.owner && dns.IsSubDomain(s.owner, alias.owner)
+func synthesised(alias chain.Set, sets []chain.Set) bool {
+	return slices.ContainsFunc(sets, func(s chain.Set) bool {
+		return s.Type == dns.TypeDNAME && s.Owner != alias.Owner && dns.IsSubDomain(s.Owner, alias.Owner)
 	})
 }
 
 // look takes in one set that the zone must have signed.
-func (d *dataReader) look(s set) {
-	proof := d.pool.prove(s)
+func (d *dataReader) look(s chain.Set) {
+	proof := d.pool.Prove(s)
 	if d.looked {
-		d.signers = slices.DeleteFunc(d.signers, func(k rollover.DNSKEY) bool { return !slices.Contains(proof.signers, k) })
+		d.signers = slices.DeleteFunc(d.signers, func(k rollover.DNSKEY) bool { return !slices.Contains(proof.Signers, k) })
 	} else {
-		d.signers, d.looked = proof.signers, true
+		d.signers, d.looked = proof.Signers, true
 	}
-	d.faults = append(d.faults, proof.faults...)
-	for _, sig := range s.sigs {
+	d.faults = append(d.faults, faultsOf(s, proof)...)
+	for _, sig := range s.Signatures {
 		d.traces = append(d.traces, rollover.Signature{Tag: sig.KeyTag, Algorithm: sig.Algorithm})
 	}
-	d.ttl = max(d.ttl, s.ttl())
+	d.ttl = max(d.ttl, s.TTL())
+	d.expires = sooner(d.expires, proof.Expires)
 }
 
 // denial: an answer that there is nothing must prove it (RFC 4035 section
 // 3.1.3), and stays in caches for the negative TTL.
-func (d *dataReader) denial(i inquiry, sets []set, m *dns.Msg) {
-	proven := slices.ContainsFunc(sets, func(s set) bool {
-		return (s.rrtype == dns.TypeNSEC || s.rrtype == dns.TypeNSEC3) && dns.IsSubDomain(d.zone, s.owner)
+func (d *dataReader) denial(i inquiry, sets []chain.Set, m *dns.Msg) {
+	proven := slices.ContainsFunc(sets, func(s chain.Set) bool {
+		return (s.Type == dns.TypeNSEC || s.Type == dns.TypeNSEC3) && dns.IsSubDomain(d.zone, s.Owner)
 	})
 	if !proven {
 		d.signers, d.looked = nil, true
@@ -175,6 +178,6 @@ func (d *dataReader) version() *rollover.DataVersion {
 		return cmp.Or(cmp.Compare(a.Tag, b.Tag), cmp.Compare(a.Algorithm, b.Algorithm))
 	})
 	return &rollover.DataVersion{
-		Signers: distinct(d.signers), Traces: slices.Compact(d.traces), Faults: distinctFaults(d.faults), TTL: d.ttl,
+		Signers: distinct(d.signers), Traces: slices.Compact(d.traces), Faults: distinctFaults(d.faults), TTL: d.ttl, Expires: d.expires,
 	}
 }

@@ -11,10 +11,8 @@ import (
 	"github.com/miekg/dns"
 
 	"rollover/rollover"
+	"rollover/rollover/chain"
 )
-
-// maxKeys bounds the DNSKEY set that is looked at.
-const maxKeys = 64
 
 // readKeys interprets the answer to a question for the DNSKEY set at the apex.
 // An authoritative answer that there is none is a version without keys.
@@ -25,11 +23,11 @@ func readKeys(zone string, m *dns.Msg, now time.Time) (*rollover.KeyVersion, err
 	if m.Rcode == dns.RcodeNameError {
 		return nil, errors.New("NXDOMAIN: does not know the zone")
 	}
-	sets, err := setsOf(m.Answer)
+	sets, err := chain.Sets(m.Answer)
 	if err != nil {
 		return nil, err
 	}
-	s, ok := find(sets, zone, dns.TypeDNSKEY)
+	s, ok := chain.Find(sets, zone, dns.TypeDNSKEY)
 	if !ok {
 		ttl, err := denied(m, func(owner string) bool { return owner == zone })
 		if err != nil {
@@ -40,33 +38,35 @@ func readKeys(zone string, m *dns.Msg, now time.Time) (*rollover.KeyVersion, err
 	return readKeySet(zone, s, now)
 }
 
-func readKeySet(zone string, s set, now time.Time) (*rollover.KeyVersion, error) {
-	if len(s.rrs) > maxKeys {
-		return nil, fmt.Errorf("more than %d DNSKEY records", maxKeys)
+func readKeySet(zone string, s chain.Set, now time.Time) (*rollover.KeyVersion, error) {
+	if len(s.Records) > chain.MaxKeys {
+		return nil, fmt.Errorf("more than %d DNSKEY records", chain.MaxKeys)
 	}
-	keys := keysOf(s)
-	proof := newPool(zone, now, keys...).prove(s)
-	return &rollover.KeyVersion{Keys: keys, Signers: proof.signers, Faults: distinctFaults(proof.faults), TTL: s.ttl()}, nil
+	keys := chain.KeysOf(s)
+	proof := chain.NewPool(zone, now, keys...).Prove(s)
+	return &rollover.KeyVersion{Keys: keys, Signers: distinct(proof.Signers), Faults: distinctFaults(faultsOf(s, proof)), TTL: s.TTL(), Expires: proof.Expires}, nil
 }
 
-// keysOf is the keys of the set in a fixed order. Those of another protocol
-// than DNSSEC (RFC 4034 section 2.1.2) are no keys.
-func keysOf(s set) []rollover.DNSKEY {
-	var out []rollover.DNSKEY
-	for _, rr := range s.rrs {
-		if k, ok := rr.(*dns.DNSKEY); ok && k.Protocol == 3 {
-			out = append(out, rollover.DNSKEY{Flags: k.Flags, Algorithm: k.Algorithm, PublicKey: k.PublicKey})
+// faultsOf is what is wrong with the signatures on a set.
+func faultsOf(s chain.Set, p chain.Proof) []rollover.Signature {
+	if len(p.Checks) == 0 {
+		return []rollover.Signature{{On: s.String(), Fault: "unsigned"}}
+	}
+	var out []rollover.Signature
+	for _, c := range p.Checks {
+		if c.Fault != nil {
+			out = append(out, rollover.Signature{Tag: c.Signature.KeyTag, Algorithm: c.Signature.Algorithm, On: s.String(), Fault: c.Fault.Error()})
 		}
 	}
-	return distinct(out)
+	return out
 }
 
-func find(sets []set, owner string, rrtype uint16) (set, bool) {
-	i := slices.IndexFunc(sets, func(s set) bool { return s.owner == owner && s.rrtype == rrtype })
-	if i < 0 {
-		return set{}, false
+// sooner is the earlier of two moments, of which one may not be known.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	return sets[i], true
+	return a
 }
 
 // denied is how long caches keep an answer without records: the lesser of the

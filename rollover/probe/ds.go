@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"rollover/rollover"
+	"rollover/rollover/chain"
 )
 
 // maxDS bounds the DS set that is looked at.
@@ -27,11 +28,11 @@ func readDS(zone string, m *dns.Msg) (*rollover.DSVersion, error) {
 	if err := usable(m); err != nil {
 		return nil, err
 	}
-	sets, err := setsOf(m.Answer)
+	sets, err := chain.Sets(m.Answer)
 	if err != nil {
 		return nil, err
 	}
-	s, ok := find(sets, zone, dns.TypeDS)
+	s, ok := chain.Find(sets, zone, dns.TypeDS)
 	if !ok {
 		ttl, err := denied(m, func(owner string) bool { return owner != zone && dns.IsSubDomain(owner, zone) })
 		if err != nil && ownSOA(zone, m) {
@@ -42,14 +43,14 @@ func readDS(zone string, m *dns.Msg) (*rollover.DSVersion, error) {
 		}
 		return &rollover.DSVersion{TTL: ttl}, nil
 	}
-	if ownSOA(zone, m) || slices.ContainsFunc(s.sigs, func(sig *dns.RRSIG) bool { return dns.CanonicalName(sig.SignerName) == zone }) {
+	if ownSOA(zone, m) || slices.ContainsFunc(s.Signatures, func(sig *dns.RRSIG) bool { return dns.CanonicalName(sig.SignerName) == zone }) {
 		return nil, errChildSide
 	}
 	records, err := dsRecords(s)
 	if err != nil {
 		return nil, err
 	}
-	return &rollover.DSVersion{Set: records, TTL: s.ttl()}, nil
+	return &rollover.DSVersion{Set: records, TTL: s.TTL()}, nil
 }
 
 func ownSOA(zone string, m *dns.Msg) bool {
@@ -60,12 +61,12 @@ func ownSOA(zone string, m *dns.Msg) bool {
 }
 
 // dsRecords is the set in a fixed order, digests in upper case.
-func dsRecords(s set) ([]rollover.DS, error) {
-	if len(s.rrs) > maxDS {
+func dsRecords(s chain.Set) ([]rollover.DS, error) {
+	if len(s.Records) > maxDS {
 		return nil, fmt.Errorf("more than %d DS records", maxDS)
 	}
 	var out []rollover.DS
-	for _, rr := range s.rrs {
+	for _, rr := range s.Records {
 		if d, ok := rr.(*dns.DS); ok {
 			out = append(out, rollover.DS{Tag: d.KeyTag, Algorithm: d.Algorithm, DigestType: d.DigestType, Digest: strings.ToUpper(d.Digest)})
 		}
@@ -124,9 +125,9 @@ func (c *Client) askValidator(ctx context.Context, at netip.AddrPort, zone strin
 }
 
 func readValidator(zone string, m *dns.Msg, out rollover.ValidatorSighting) rollover.ValidatorSighting {
-	sets, err := setsOf(m.Answer)
+	sets, err := chain.Sets(m.Answer)
 	if err == nil {
-		if s, ok := find(sets, zone, dns.TypeDS); ok {
+		if s, ok := chain.Find(sets, zone, dns.TypeDS); ok {
 			out.Set, err = dsRecords(s)
 		}
 	}

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"crypto"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,12 +13,13 @@ import (
 	"github.com/miekg/dns"
 
 	"rollover/rollover"
+	"rollover/rollover/chain/chaintest"
 )
 
 const zone = "zone.example."
 
 // now is when all in-process signatures are made and checked.
-var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+var now = chaintest.Now()
 
 // newClient is a client that cannot talk to anything but this machine, and is
 // checked for goroutines that it leaves behind.
@@ -134,66 +134,24 @@ func send(t *testing.T, w dns.ResponseWriter, m *dns.Msg) {
 
 func rr(t testing.TB, text string) dns.RR {
 	t.Helper()
-	out, err := dns.NewRR(text)
-	if err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-	return out
+	return chaintest.RR(t, text)
 }
 
 func rrs(t testing.TB, texts ...string) []dns.RR {
 	t.Helper()
-	out := make([]dns.RR, len(texts))
-	for i, text := range texts {
-		out[i] = rr(t, text)
-	}
-	return out
+	return chaintest.RRs(t, texts...)
 }
 
 // keypair is a key that signs.
-type keypair struct {
-	*dns.DNSKEY
-	private crypto.Signer
-}
+type keypair = chaintest.Key
 
 func newKey(t testing.TB, owner string, flags uint16, algorithm uint8, bits int) keypair {
 	t.Helper()
-	k := &dns.DNSKEY{
-		Hdr:   dns.RR_Header{Name: owner, Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 3600},
-		Flags: flags, Protocol: 3, Algorithm: algorithm,
-	}
-	private, err := k.Generate(bits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keypair{k, private.(crypto.Signer)}
-}
-
-func (k keypair) ours() rollover.DNSKEY {
-	return rollover.DNSKEY{Flags: k.Flags, Algorithm: k.Algorithm, PublicKey: k.PublicKey}
-}
-
-// sign signs a set for two hours around now; change alters the signature's
-// claims before it is made.
-func (k keypair) sign(t testing.TB, set []dns.RR, change ...func(*dns.RRSIG)) *dns.RRSIG {
-	t.Helper()
-	sig := &dns.RRSIG{
-		Algorithm: k.Algorithm, KeyTag: k.KeyTag(), SignerName: k.Hdr.Name,
-		Inception: uint32(now.Add(-time.Hour).Unix()), Expiration: uint32(now.Add(time.Hour).Unix()),
-	}
-	for _, c := range change {
-		c(sig)
-	}
-	if err := sig.Sign(k.private, set); err != nil {
-		t.Fatal(err)
-	}
-	return sig
+	return chaintest.NewKey(t, owner, flags, algorithm, bits)
 }
 
 func between(inception, expiration time.Time) func(*dns.RRSIG) {
-	return func(sig *dns.RRSIG) {
-		sig.Inception, sig.Expiration = uint32(inception.Unix()), uint32(expiration.Unix())
-	}
+	return chaintest.Between(inception, expiration)
 }
 
 // fakeZone answers as a signed zone does, and then lets change spoil it.
@@ -211,7 +169,7 @@ func newZone(t testing.TB) *fakeZone {
 		ksk: newKey(t, zone, 257, dns.ECDSAP256SHA256, 256), zsk: newKey(t, zone, 256, dns.ECDSAP256SHA256, 256),
 	}
 	keys := []dns.RR{z.ksk.DNSKEY, z.zsk.DNSKEY}
-	z.put(dns.TypeDNSKEY, zone, append(keys, z.ksk.sign(t, keys)), nil)
+	z.put(dns.TypeDNSKEY, zone, append(keys, z.ksk.Sign(t, keys)), nil)
 	soa := z.signed("zone.example. 7200 IN SOA ns.zone.example. host.zone.example. 42 1 2 3 300")
 	z.put(dns.TypeSOA, zone, soa, nil)
 	z.put(dns.TypeNS, zone, z.signed("zone.example. 600 IN NS ns.zone.example."), nil)
@@ -224,7 +182,7 @@ func newZone(t testing.TB) *fakeZone {
 
 func (z *fakeZone) signed(texts ...string) []dns.RR {
 	set := rrs(z.t, texts...)
-	return append(set, z.zsk.sign(z.t, set))
+	return append(set, z.zsk.Sign(z.t, set))
 }
 
 func (z *fakeZone) put(rrtype uint16, name string, answer, authority []dns.RR) {

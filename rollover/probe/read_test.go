@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"rollover/rollover"
+	"rollover/rollover/chain"
 )
 
 func decode(t *testing.T, text string) []byte {
@@ -45,7 +46,7 @@ func TestDNSKEY(t *testing.T) {
 	same(t, "unknown", got.Unknown, "")
 	same(t, "data", got.Data, (*rollover.DataVersion)(nil))
 	same(t, "version", *got.DNSKEY, rollover.KeyVersion{
-		Keys: []rollover.DNSKEY{z.ksk.ours(), z.zsk.ours()}, Signers: []rollover.DNSKEY{z.ksk.ours()}, TTL: 3600,
+		Keys: []rollover.DNSKEY{z.ksk.Ours(), z.zsk.Ours()}, Signers: []rollover.DNSKEY{z.ksk.Ours()}, TTL: 3600, Expires: now.Add(time.Hour),
 	})
 }
 
@@ -58,11 +59,11 @@ func TestDNSKEYFaults(t *testing.T) {
 	}{
 		"unsigned": {func(_ *fakeZone, m *dns.Msg) { m.Answer = m.Answer[:2] }, []string{": unsigned"}, false},
 		"expired": {func(z *fakeZone, m *dns.Msg) {
-			m.Answer[2] = z.ksk.sign(t, m.Answer[:2], between(now.Add(-2*day), now.Add(-day)))
+			m.Answer[2] = z.ksk.Sign(t, m.Answer[:2], between(now.Add(-2*day), now.Add(-day)))
 		}, []string{"ksk: expired at 2026-02-28T12:00:00Z"}, false},
 		"a key more":   {func(z *fakeZone, m *dns.Msg) { m.Answer = append(m.Answer, newKey(t, zone, 257, 13, 256).DNSKEY) }, []string{"ksk: does not verify"}, false},
-		"unknown key":  {func(z *fakeZone, m *dns.Msg) { m.Answer = append(m.Answer, stranger(z.ksk.sign(t, m.Answer[:2]))) }, []string{"1: no such key"}, true},
-		"Ed448 beside": {func(z *fakeZone, m *dns.Msg) { m.Answer = append(m.Answer, ed448(z.ksk.sign(t, m.Answer[:2]))) }, []string{"ksk: algorithm 16 cannot be checked here"}, true},
+		"unknown key":  {func(z *fakeZone, m *dns.Msg) { m.Answer = append(m.Answer, stranger(z.ksk.Sign(t, m.Answer[:2]))) }, []string{"1: no such key"}, true},
+		"Ed448 beside": {func(z *fakeZone, m *dns.Msg) { m.Answer = append(m.Answer, ed448(z.ksk.Sign(t, m.Answer[:2]))) }, []string{"ksk: algorithm 16 cannot be checked here"}, true},
 		"larger TTL":   {func(z *fakeZone, m *dns.Msg) { m.Answer[0].(*dns.DNSKEY).Hdr.Ttl = 1 }, nil, true},
 	}
 	for name, tc := range cases {
@@ -91,7 +92,7 @@ func TestDNSKEYFaults(t *testing.T) {
 				faults = append(faults, who+": "+f.Fault)
 			}
 			same(t, "faults", faults, tc.faults)
-			same(t, "signed by the KSK", slices.Contains(got.DNSKEY.Signers, z.ksk.ours()), tc.signer)
+			same(t, "signed by the KSK", slices.Contains(got.DNSKEY.Signers, z.ksk.Ours()), tc.signer)
 			same(t, "TTL", got.DNSKEY.TTL, uint32(3600))
 		})
 	}
@@ -137,7 +138,7 @@ func TestKeysOfAnotherProtocolAreNoKeys(t *testing.T) {
 	odd.Protocol = 1
 	z.put(dns.TypeDNSKEY, zone, []dns.RR{&odd, z.ksk.DNSKEY}, nil)
 	got := look(t, z.serve(t), keysOnly)
-	same(t, "keys", got.DNSKEY.Keys, []rollover.DNSKEY{z.ksk.ours()})
+	same(t, "keys", got.DNSKEY.Keys, []rollover.DNSKEY{z.ksk.Ours()})
 }
 
 func TestData(t *testing.T) {
@@ -147,7 +148,7 @@ func TestData(t *testing.T) {
 	same(t, "DNSKEY, which was not asked for", got.DNSKEY, (*rollover.KeyVersion)(nil))
 	same(t, "serial", got.Serial, uint32(42))
 	same(t, "data", *got.Data, rollover.DataVersion{
-		Signers: []rollover.DNSKEY{z.zsk.ours()}, TTL: 7200,
+		Signers: []rollover.DNSKEY{z.zsk.Ours()}, TTL: 7200, Expires: now.Add(time.Hour),
 		Traces: []rollover.Signature{{Tag: z.zsk.KeyTag(), Algorithm: 13}},
 	})
 }
@@ -156,16 +157,16 @@ func TestData(t *testing.T) {
 // that made these signatures.
 func TestDataSignedByAKeyThatOnlyTheQuestionHas(t *testing.T) {
 	z := newZone(t)
-	z.put(dns.TypeDNSKEY, zone, []dns.RR{z.ksk.DNSKEY, z.ksk.sign(t, []dns.RR{z.ksk.DNSKEY})}, nil)
+	z.put(dns.TypeDNSKEY, zone, []dns.RR{z.ksk.DNSKEY, z.ksk.Sign(t, []dns.RR{z.ksk.DNSKEY})}, nil)
 	at := z.serve(t)
 	q := dataOnly
 	got := look(t, at, q)
 	same(t, "signers without it", got.Data.Signers, []rollover.DNSKEY(nil))
 	same(t, "traces without it", len(got.Data.Traces), 1)
 	same(t, "fault without it", got.Data.Faults[0].Fault, "no such key")
-	q.Keys = []rollover.DNSKEY{z.zsk.ours()}
+	q.Keys = []rollover.DNSKEY{z.zsk.Ours()}
 	got = look(t, at, q)
-	same(t, "signers with it", got.Data.Signers, []rollover.DNSKEY{z.zsk.ours()})
+	same(t, "signers with it", got.Data.Signers, []rollover.DNSKEY{z.zsk.Ours()})
 	same(t, "faults with it", got.Data.Faults, []rollover.Signature(nil))
 }
 
@@ -175,13 +176,13 @@ func TestDataSignersAreThoseOfEverySet(t *testing.T) {
 	second := newKey(t, zone, 256, dns.ECDSAP256SHA256, 256)
 	z.change = func(q dns.Question, m *dns.Msg) {
 		if q.Qtype == dns.TypeNS || q.Qtype == dns.TypeSOA {
-			m.Answer = append(m.Answer, second.sign(t, m.Answer[:1]))
+			m.Answer = append(m.Answer, second.Sign(t, m.Answer[:1]))
 		}
 	}
 	q := dataOnly
-	q.Keys = []rollover.DNSKEY{second.ours()}
+	q.Keys = []rollover.DNSKEY{second.Ours()}
 	got := look(t, z.serve(t), q)
-	same(t, "signers", got.Data.Signers, []rollover.DNSKEY{z.zsk.ours()})
+	same(t, "signers", got.Data.Signers, []rollover.DNSKEY{z.zsk.Ours()})
 	same(t, "traces", len(got.Data.Traces), 2)
 }
 
@@ -206,7 +207,7 @@ func (tc dataCase) run(t *testing.T) {
 		faults = append(faults, f.On+": "+f.Fault)
 	}
 	same(t, "faults", faults, tc.faults)
-	same(t, "signed", slices.Contains(got.Data.Signers, z.zsk.ours()), tc.signed)
+	same(t, "signed", slices.Contains(got.Data.Signers, z.zsk.Ours()), tc.signed)
 }
 
 func TestSignaturesOnData(t *testing.T) {
@@ -224,7 +225,7 @@ func TestSignaturesOnData(t *testing.T) {
 		}, []string{"www.zone.example. A: does not verify"}, false},
 		"expired": {func(z *fakeZone, q dns.Question, m *dns.Msg) {
 			if isA(q) {
-				m.Answer[1] = z.zsk.sign(t, m.Answer[:1], between(now.Add(-2*day), now.Add(-day)))
+				m.Answer[1] = z.zsk.Sign(t, m.Answer[:1], between(now.Add(-2*day), now.Add(-day)))
 			}
 		}, []string{"www.zone.example. A: expired at 2026-02-28T12:00:00Z"}, false},
 		"signed by the parent": {func(_ *fakeZone, q dns.Question, m *dns.Msg) {
@@ -235,14 +236,14 @@ func TestSignaturesOnData(t *testing.T) {
 		}, []string{"www.zone.example. A: signer is example., not the zone"}, false},
 		"expanded from a wildcard": {func(z *fakeZone, q dns.Question, m *dns.Msg) {
 			if isA(q) {
-				_, sig := wildcard(t, z.zsk, "www.zone.example.", "A 192.0.2.1")
+				_, sig := z.zsk.Expanded(t, "www.zone.example.", "A 192.0.2.1")
 				m.Answer[1] = sig
 			}
 		}, nil, true},
 		"CDS, which the KSK signs": {func(z *fakeZone, q dns.Question, m *dns.Msg) {
 			if isA(q) {
 				cds := rrs(t, "www.zone.example. 60 IN CDS 1 13 2 AA")
-				m.Answer = append(m.Answer, cds[0], z.ksk.sign(t, cds))
+				m.Answer = append(m.Answer, cds[0], z.ksk.Sign(t, cds))
 			}
 		}, nil, true},
 		"the letters of names in any case": {func(z *fakeZone, q dns.Question, m *dns.Msg) {
@@ -422,14 +423,14 @@ func TestDS(t *testing.T) {
 		unknown string
 	}{
 		"a set":                  {func(m *dns.Msg) { m.Answer = set }, &rollover.DSVersion{Set: two, TTL: 100}, ""},
-		"a signed set":           {func(m *dns.Msg) { m.Answer = append(lowered, key.sign(t, set)) }, &rollover.DSVersion{Set: two, TTL: 100}, ""},
+		"a signed set":           {func(m *dns.Msg) { m.Answer = append(lowered, key.Sign(t, set)) }, &rollover.DSVersion{Set: two, TTL: 100}, ""},
 		"NODATA":                 {func(m *dns.Msg) { m.Ns = rrs(t, soa) }, &rollover.DSVersion{TTL: 300}, ""},
 		"NXDOMAIN":               {func(m *dns.Msg) { m.Ns, m.Rcode = rrs(t, soa), dns.RcodeNameError }, &rollover.DSVersion{TTL: 300}, ""},
 		"NODATA with a low TTL":  {func(m *dns.Msg) { m.Ns = rrs(t, strings.Replace(soa, "900", "90", 1)) }, &rollover.DSVersion{TTL: 90}, ""},
 		"NODATA of the child":    {func(m *dns.Msg) { m.Ns = rrs(t, "zone.example. 1 IN SOA a. b. 1 2 3 4 5") }, nil, "answers as the child zone, not as the parent"},
 		"NODATA of another zone": {func(m *dns.Msg) { m.Ns = rrs(t, "other.example. 1 IN SOA a. b. 1 2 3 4 5") }, nil, "answers from the zone other.example."},
 		"NODATA without SOA":     {func(m *dns.Msg) {}, nil, "the answer has neither records nor an SOA"},
-		"signed by the child":    {func(m *dns.Msg) { m.Answer = append(set, own.sign(t, set)) }, nil, "answers as the child zone, not as the parent"},
+		"signed by the child":    {func(m *dns.Msg) { m.Answer = append(set, own.Sign(t, set)) }, nil, "answers as the child zone, not as the parent"},
 		"the child's SOA beside": {func(m *dns.Msg) { m.Answer, m.Ns = set, rrs(t, "zone.example. 1 IN SOA a. b. 1 2 3 4 5") }, nil, "answers as the child zone, not as the parent"},
 		"a referral":             {func(m *dns.Msg) { m.Authoritative, m.Ns = false, rrs(t, "zone.example. 1 IN NS a.") }, nil, "lame: answers without authority"},
 		"an alias":               {func(m *dns.Msg) { m.Answer = rrs(t, "zone.example. 1 IN CNAME a.") }, nil, "the answer has neither records nor an SOA"},
@@ -456,7 +457,7 @@ func TestDS(t *testing.T) {
 func TestTooManyKeys(t *testing.T) {
 	z := newZone(t)
 	var many []dns.RR
-	for i := range maxKeys + 1 {
+	for i := range chain.MaxKeys + 1 {
 		many = append(many, rr(t, fmt.Sprintf("zone.example. 1 IN DNSKEY 256 3 13 %s", encode([]byte{byte(i), 1, 2}))))
 	}
 	z.put(dns.TypeDNSKEY, zone, many, nil)
@@ -536,7 +537,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(packet)
-	q := rollover.Question{Zone: zone, Keys: []rollover.DNSKEY{z.zsk.ours()}}
+	q := rollover.Question{Zone: zone, Keys: []rollover.DNSKEY{z.zsk.Ours()}}
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		m := new(dns.Msg)
 		if m.Unpack(packet) != nil || len(m.Question) != 1 {
