@@ -21,6 +21,7 @@ type Question struct {
 	Known         []Server // servers of earlier looks: still asked when no delegation names them any more
 	Exclude       []string // host names or addresses (with or without port) that are not asked
 	Validators    bool     // ask the validating resolvers for the DS set too
+	Validate      bool     // prove what the parent's servers say, from a trust anchor down
 }
 
 // Sample is one RRset of the zone to look at on every server.

@@ -29,6 +29,14 @@ var (
 	errTruncated   = errors.New("truncated even over TCP")
 )
 
+// unchecked is a question to a resolver for records with their signatures,
+// which it need not check: we do.
+func unchecked(name string, rrtype uint16) *dns.Msg {
+	m := recursive(name, rrtype)
+	m.IsEdns0().SetDo()
+	return m
+}
+
 // direct is a question to an authoritative server.
 func direct(name string, rrtype uint16) *dns.Msg {
 	m := question(name, rrtype)
@@ -91,10 +99,30 @@ func (c *Client) overUDP(ctx context.Context, l *line, query *dns.Msg) (*dns.Msg
 	return nil, err
 }
 
+// stream asks one server over TCP, twice if need be: nobody off the path can
+// forge such an answer (RFC 5452), and none is cut short.
+func (c *Client) stream(ctx context.Context, to netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
+	l, err := c.line(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	if err := take(ctx, l.streams); err != nil {
+		return nil, err
+	}
+	defer func() { <-l.streams }()
+	for range tries {
+		var answer *dns.Msg
+		if answer, err = c.overTCP(ctx, to, query); err == nil || ctx.Err() != nil {
+			return answer, err
+		}
+	}
+	return nil, err
+}
+
 // overTCP asks on a connection of its own. The library does not heed ctx while
 // it reads, so the end of ctx moves the deadline into the past.
 func (c *Client) overTCP(ctx context.Context, to netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout(), fmt.Errorf("%w over TCP, after a truncated answer over UDP", errTimedOut))
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout(), fmt.Errorf("%w over TCP", errTimedOut))
 	defer cancel()
 	conn, err := c.dialContext(ctx, "tcp", to)
 	if err != nil {
@@ -116,7 +144,7 @@ func tcpFault(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("over TCP, after a truncated answer over UDP: %w", err)
+	return fmt.Errorf("over TCP: %w", err)
 }
 
 // converse sends the query and reads until something fits it; the deadline of

@@ -193,8 +193,8 @@ func TestFailuresOverTCP(t *testing.T) {
 		expect string
 	}{
 		"truncated":      {func(w dns.ResponseWriter, q *dns.Msg) { m := replyTo(q); m.Truncated = true; send(t, w, m) }, "truncated even over TCP"},
-		"says nothing":   {func(dns.ResponseWriter, *dns.Msg) {}, "timed out over TCP, after a truncated answer over UDP"},
-		"closes at once": {func(w dns.ResponseWriter, _ *dns.Msg) { w.Close() }, "over TCP, after a truncated answer over UDP: EOF"},
+		"says nothing":   {func(dns.ResponseWriter, *dns.Msg) {}, "timed out over TCP"},
+		"closes at once": {func(w dns.ResponseWriter, _ *dns.Msg) { w.Close() }, "over TCP: EOF"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -79,12 +79,8 @@ func (f *finder) enclosing(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("asking for SOA of %s: %w", name, err)
 	}
-	for _, section := range [][]dns.RR{answer.Answer, answer.Ns} {
-		for _, rr := range section {
-			if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, name) {
-				return soa.Hdr.Name, nil
-			}
-		}
+	if owner, ok := ownerOfSOA(name, answer); ok {
+		return owner, nil
 	}
 	return "", fmt.Errorf("%s does not tell in which zone %s is: %s, without an SOA", from, name, rcode(answer))
 }

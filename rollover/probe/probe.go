@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"rollover/rollover"
+	"rollover/rollover/chain"
 )
 
 const (
@@ -36,12 +37,15 @@ type Client struct {
 	// Validators are validating resolvers, "host" or "host:port", whose
 	// opinion of the DS set is reported. Without a port it is 53.
 	Validators []string
+	// Anchors are what chains of trust begin with, for questions that ask for
+	// validation; without one above a zone its standing is indeterminate.
+	Anchors chain.Anchors
 	// Timeout is how long one try waits for its answer; 0 is 5 s.
 	Timeout time.Duration
 	// Port is where servers are asked that were found through the DNS, and
 	// configured ones without a port; 0 is 53.
 	Port int
-	// Now is called once in a look, when everything has been asked. It is
+	// Now is called in a look when everything has been asked. It is
 	// Sighting.At and the time at which signatures must be valid. Nil is the
 	// wall clock alone, by which no waiting time is ever earned.
 	Now func() rollover.Instant
@@ -50,8 +54,9 @@ type Client struct {
 	// nothing leaves the machine.
 	dial dialFunc
 
-	mu    sync.Mutex
-	lines map[netip.AddrPort]*line
+	mu     sync.Mutex
+	lines  map[netip.AddrPort]*line
+	proven map[string]provenZone
 }
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
@@ -97,6 +102,9 @@ func (c *Client) ask(ctx context.Context, q rollover.Question) ([]visit, []rollo
 		return nil, nil, err
 	}
 	asked := each(targets, func(t target) visit { return c.visit(ctx, t, q) })
+	if q.Validate {
+		c.prove(ctx, q, asked)
+	}
 	others.Wait()
 	return asked, opinions, nil
 }

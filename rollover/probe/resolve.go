@@ -52,6 +52,10 @@ func isHost(name string) bool {
 // resolve asks the resolvers one after the other until one has an answer,
 // which may be that there is nothing. The address is that of the resolver.
 func (c *Client) resolve(ctx context.Context, name string, rrtype uint16) (*dns.Msg, netip.AddrPort, error) {
+	return c.askResolvers(ctx, recursive(name, rrtype))
+}
+
+func (c *Client) askResolvers(ctx context.Context, query *dns.Msg) (*dns.Msg, netip.AddrPort, error) {
 	if len(c.Resolvers) == 0 {
 		return nil, netip.AddrPort{}, errors.New("no resolver to ask: set `resolvers` in the configuration")
 	}
@@ -63,7 +67,7 @@ func (c *Client) resolve(ctx context.Context, name string, rrtype uint16) (*dns.
 			continue
 		}
 		at := netip.AddrPortFrom(p.addr, p.port)
-		answer, err := c.exchange(ctx, at, recursive(name, rrtype))
+		answer, err := c.exchange(ctx, at, query)
 		if err == nil && (answer.Rcode == dns.RcodeSuccess || answer.Rcode == dns.RcodeNameError) {
 			return answer, at, nil
 		}

@@ -33,6 +33,7 @@ type reply struct {
 type visit struct {
 	target
 	replies []reply
+	proofs  *proofs // of the zones that signed what the parent's servers said; nil when not asked for
 }
 
 // visit asks one server everything at once.
@@ -44,7 +45,11 @@ func (c *Client) visit(ctx context.Context, t target, q rollover.Question) visit
 		if t.silent != nil {
 			return reply{inquiry: i, err: t.silent}
 		}
-		answer, err := c.exchange(ctx, t.at, direct(i.name, i.rrtype))
+		ask := c.exchange
+		if t.Role == rollover.RoleParent {
+			ask = c.stream
+		}
+		answer, err := ask(ctx, t.at, direct(i.name, i.rrtype))
 		return reply{inquiry: i, answer: answer, err: err}
 	})
 	return visit{target: t, replies: replies}
@@ -118,7 +123,7 @@ func (v visit) read(q rollover.Question, now time.Time) rollover.ServerSighting 
 		out.Unchecked = errNoRoute.Error()
 		return out
 	}
-	failed := v.readDS(q, &out)
+	failed := v.readDS(q, now, &out)
 	if v.Role == rollover.RoleChild {
 		failed = v.readChild(q, now, &out)
 	}
@@ -126,7 +131,7 @@ func (v visit) read(q rollover.Question, now time.Time) rollover.ServerSighting 
 	return out
 }
 
-func (v visit) readDS(q rollover.Question, out *rollover.ServerSighting) []reply {
+func (v visit) readDS(q rollover.Question, now time.Time, out *rollover.ServerSighting) []reply {
 	var failed []reply
 	for _, r := range v.replies {
 		if v.Role != rollover.RoleParent {
@@ -134,6 +139,9 @@ func (v visit) readDS(q rollover.Question, out *rollover.ServerSighting) []reply
 		}
 		if r.err == nil {
 			out.DS, r.err = readDS(q.Zone, r.answer)
+		}
+		if r.err == nil && v.proofs != nil {
+			out.DS.Standing = v.proofs.standing(q.Zone, r.answer, now)
 		}
 		if r.err != nil {
 			failed = append(failed, r)
