@@ -17,6 +17,10 @@ type Engine struct {
 	Journal  Journal
 	// Setting is what the configuration says of a zone.
 	Setting func(zone string) Setting
+	// Product says which versions that caches may hold at the same moment do
+	// not validate together, in words. It must be set: without it no step that
+	// takes something away is entered.
+	Product func(Cached) []string
 	// Now reads the clocks; the only way for time to come in.
 	Now func() Instant
 	// Tell is called with each event after it was saved; nil is allowed.
@@ -273,10 +277,15 @@ func (v *visit) observe(ctx context.Context) {
 		return
 	}
 	before := v.roll.Held
+	sighting = v.dossier.Ledger.unmask(sighting)
 	v.learn(sighting)
 	roll, verdict := kind.Next(*v.roll, v.dossier.Ledger, sighting, v.setting.Policy)
 	*v.roll = roll
 	v.describe(sighting)
+	verdict = v.gated(ctx, verdict)
+	if v.err != nil {
+		return
+	}
 	if v.roll.Intent != nil {
 		v.judgeHalfDone(verdict)
 		return
@@ -285,6 +294,19 @@ func (v *visit) observe(ctx context.Context) {
 		return
 	}
 	v.judge(verdict)
+}
+
+// gated is a verdict after the gates: a step that takes something away is not
+// entered while the zone is ill, or while caches could fail by it.
+func (v *visit) gated(ctx context.Context, verdict Verdict) Verdict {
+	step := verdict.Enter
+	if step == nil || verdict.GoOn != "" || !step.TakesAway() {
+		return verdict
+	}
+	if need := v.gate(ctx, *step); need != nil {
+		return Verdict{Need: need}
+	}
+	return verdict
 }
 
 // reopen says whether an open intent must be looked at before it is carried
@@ -335,6 +357,9 @@ func (v *visit) judge(verdict Verdict) {
 		v.block(verdict.Block)
 	case verdict.Need != nil:
 		v.roll.Phase = PhaseHolding
+		if len(verdict.Need.Findings) > 0 && (was == nil || len(was.Findings) == 0) {
+			v.event(EventStopped, v.roll.Step, "waiting for "+verdict.Need.sentence())
+		}
 		if len(verdict.Need.Lagging) > 0 {
 			v.roll.Phase = PhaseSpreading
 		}
@@ -390,6 +415,7 @@ func (v *visit) question(records ...Record) Question {
 		Servers: v.setting.Servers, ServersOnly: v.setting.ServersOnly, ParentServers: v.setting.ParentServers,
 		Exclude:    slices.Clone(v.setting.Exclude),
 		Validators: v.setting.Policy.Evidence == EvidenceResolver && slices.Contains(records, RecordDS),
+		Validate:   v.setting.Policy.Evidence == EvidenceValidated && slices.Contains(records, RecordDS),
 	}
 	for _, x := range v.dossier.Excluded {
 		q.Exclude = append(q.Exclude, x.Address)
@@ -476,8 +502,8 @@ func (v *visit) describe(s Sighting) {
 		}
 	}
 	r.Servers = servers
-	if slices.ContainsFunc(s.Servers, func(o ServerSighting) bool { return o.DS != nil }) {
-		r.DSSeen = s.dsSeen() // when nobody answers, what was seen last stands
+	if believed := s.believed(v.setting.Policy); slices.ContainsFunc(believed.Servers, func(o ServerSighting) bool { return o.DS != nil }) {
+		r.DSSeen = believed.dsSeen() // when nobody answers, what was seen last stands
 	}
 }
 
@@ -489,11 +515,26 @@ func (r *Roll) serverState(o ServerSighting) ServerState {
 		state.Detail = "not checked: " + o.Unchecked
 	case o.Unknown != "":
 	case o.Role == RoleParent && o.DS != nil:
-		state.Detail = "DS " + tags(o.DS.Set)
+		state.Detail = "DS " + tags(o.DS.Set) + o.DS.standing()
 	case o.DNSKEY != nil:
 		state.Detail = "DNSKEY " + keyTags(o.DNSKEY.Keys) + ", signed by " + keyTags(o.DNSKEY.Signers)
 	}
 	return state
+}
+
+// believed is the sighting without the DS sets that would have to be proven
+// and are not: the operator is not sent to the registrar by a forger.
+func (s Sighting) believed(p Policy) Sighting {
+	if p.Evidence != EvidenceValidated {
+		return s
+	}
+	s.Servers = slices.Clone(s.Servers)
+	for i, o := range s.Servers {
+		if o.DS != nil && o.DS.unvalidated() != "" {
+			s.Servers[i].DS = nil
+		}
+	}
+	return s
 }
 
 func (s Sighting) dsSeen() []DS {
@@ -509,6 +550,17 @@ func (s Sighting) dsSeen() []DS {
 		}
 	}
 	return sorted(out)
+}
+
+// standing is what is said of an answer that was to be proven.
+func (v DSVersion) standing() string {
+	switch {
+	case v.Standing == nil:
+		return ""
+	case v.Standing.Security == Secure:
+		return ", validated"
+	}
+	return fmt.Sprintf(", %s: %s", v.Standing.Security, v.Standing.Why)
 }
 
 func keyTags(keys []DNSKEY) string {

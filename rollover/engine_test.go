@@ -785,10 +785,10 @@ func TestEvidenceResolver(t *testing.T) {
 	if !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "validator") {
 		t.Errorf("start without a validator says %v", err)
 	}
-	p.Evidence = "validated"
+	p.Evidence = "hearsay"
 	_, err = w.Engine(p).Start(context.Background(), rollover.Order{Zone: rollovertest.Zone, Type: "ksk"})
-	if !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "not built yet") {
-		t.Errorf("start with evidence that is not built says %v", err)
+	if !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "not known") {
+		t.Errorf("start with evidence that is not known says %v", err)
 	}
 }
 

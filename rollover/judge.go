@@ -33,6 +33,9 @@ func (r *Roll) judge(st Statement, v ServerSighting, s Sighting, p Policy) (show
 			return shownNot, detail
 		}
 	}
+	if st.Record == RecordDS && v.DS.replayed() {
+		return shownNot, v.DS.Standing.Why
+	}
 	// A bad look can only delay, so it needs no proof; a good one does. In this
 	// order a parent that falls back is not taken for one that nobody confirms.
 	if fault := r.unproven(st.Record, v, s, p); fault != "" {
@@ -183,14 +186,35 @@ func (r *Roll) allKeys() []Key { return slices.Concat(r.Keys, r.Old, r.New) }
 // unproven says why an answer of the parent does not count at the level of
 // evidence asked for; empty when it does, and for other records.
 func (r *Roll) unproven(record Record, v ServerSighting, s Sighting, p Policy) string {
-	if record != RecordDS || p.Evidence == EvidencePlain {
+	if record != RecordDS {
 		return ""
 	}
-	if p.Evidence != EvidenceResolver {
-		return fmt.Sprintf("evidence %q is not built yet: set evidence to \"resolver\" or \"plain\"", p.Evidence)
+	switch p.Evidence {
+	case EvidencePlain:
+		return ""
+	case EvidenceResolver:
+		return confirmed(v.DS.Set, s.Validators)
+	case EvidenceValidated:
+		return v.DS.unvalidated()
 	}
-	return confirmed(v.DS.Set, s.Validators)
+	return fmt.Sprintf("evidence %q is not known: it must be %q, %q or %q", p.Evidence, EvidenceValidated, EvidenceResolver, EvidencePlain)
 }
+
+// unvalidated says why an answer is not proven up to a trust anchor; empty
+// when it is.
+func (v DSVersion) unvalidated() string {
+	switch {
+	case v.Standing == nil:
+		return "the answer was not validated"
+	case v.Standing.Security == Secure:
+		return ""
+	case v.Standing.Security == Insecure:
+		return fmt.Sprintf("shows it, but cannot be believed: %s: for a parent that is not signed set evidence to %q or %q", v.Standing.Why, EvidenceResolver, EvidencePlain)
+	}
+	return fmt.Sprintf("shows it, but cannot be believed (%s): %s", v.Standing.Security, v.Standing.Why)
+}
+
+func (v DSVersion) replayed() bool { return v.Standing != nil && v.Standing.Replayed }
 
 // confirmed says why no trusted validating resolver confirms a DS set. One
 // that calls the zone bogus is doubt, and so is one that does not validate;

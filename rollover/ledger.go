@@ -2,6 +2,7 @@ package rollover
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -17,6 +18,9 @@ type Ledger struct {
 	ZoneTTLAt time.Time `json:"zone_ttl_at,omitzero"`
 	Minimum   uint32    `json:"minimum"` // seconds; SOA minimum
 	Samples   []Sample  `json:"samples"`
+	// Signed is, for each server of the parent, the inception of the newest
+	// signature that a proven answer of it had: an older one is a replay.
+	Signed map[string]time.Time `json:"signed,omitempty"`
 }
 
 // LedgerEntry is one version of one record on one server. Exactly one of
@@ -27,6 +31,8 @@ type LedgerEntry struct {
 	TTL    uint32       `json:"ttl"`    // seconds; the largest this version was served with
 	First  time.Time    `json:"first"`
 	Last   time.Time    `json:"last"`
+	Seen   Instant      `json:"seen"`           // Last by both clocks
+	Until  Instant      `json:"until,omitzero"` // the first look at which the server showed another version; zero while it shows this one
 	DNSKEY *KeyVersion  `json:"dnskey,omitempty"`
 	Data   *DataVersion `json:"data,omitempty"`
 	DS     *DSVersion   `json:"ds,omitempty"`
@@ -38,18 +44,62 @@ const keepLedger = 14 * 24 * time.Hour
 
 // learn adds what one look showed.
 func (l *Ledger) learn(s Sighting) {
-	now := s.At.Wall
 	for _, v := range s.Servers {
+		e := LedgerEntry{Server: v.Address, First: s.At.Wall, Last: s.At.Wall, Seen: s.At}
 		if v.DNSKEY != nil {
-			l.add(LedgerEntry{Record: RecordDNSKEY, Server: v.Address, TTL: v.DNSKEY.TTL, First: now, Last: now, DNSKEY: v.DNSKEY})
+			l.add(e.of(RecordDNSKEY, v.DNSKEY.TTL, v))
 		}
 		if v.Data != nil {
-			l.add(LedgerEntry{Record: RecordData, Server: v.Address, TTL: v.Data.TTL, First: now, Last: now, Data: v.Data})
+			l.add(e.of(RecordData, v.Data.TTL, v))
 		}
 		if v.DS != nil {
-			l.add(LedgerEntry{Record: RecordDS, Server: v.Address, TTL: v.DS.TTL, First: now, Last: now, DS: v.DS})
+			l.add(e.of(RecordDS, v.DS.TTL, v))
 		}
 	}
+}
+
+// of is an entry for one record of what a server showed.
+func (e LedgerEntry) of(record Record, ttl uint32, v ServerSighting) LedgerEntry {
+	e.Record, e.TTL = record, ttl
+	switch record {
+	case RecordDNSKEY:
+		e.DNSKEY = v.DNSKEY
+	case RecordData:
+		e.Data = v.Data
+	case RecordDS:
+		e.DS = v.DS
+	}
+	return e
+}
+
+// unmask marks answers of the parent that are older than one that the same
+// server has given before: a genuine answer of yesterday can be replayed as
+// long as its signature is valid. It returns a sighting of its own.
+func (l *Ledger) unmask(s Sighting) Sighting {
+	s.Servers = slices.Clone(s.Servers)
+	for i, v := range s.Servers {
+		if v.DS == nil || v.DS.Standing == nil || v.DS.Standing.Security != Secure || v.DS.Standing.Signed.IsZero() {
+			continue
+		}
+		signed, newest := v.DS.Standing.Signed, l.Signed[v.Address]
+		if !signed.Before(newest) {
+			l.note(v.Address, signed)
+			continue
+		}
+		version, standing := *v.DS, *v.DS.Standing
+		standing.Security, standing.Replayed = Bogus, true
+		standing.Why = fmt.Sprintf("replays an older DS set: it was signed at %s, and one signed at %s was seen there before", signed.UTC().Format(time.RFC3339), newest.UTC().Format(time.RFC3339))
+		version.Standing = &standing
+		s.Servers[i].DS = &version
+	}
+	return s
+}
+
+func (l *Ledger) note(server string, signed time.Time) {
+	if l.Signed == nil {
+		l.Signed = map[string]time.Time{}
+	}
+	l.Signed[server] = signed
 }
 
 // forget drops what no cache can hold any more. It is called before a rollover
@@ -65,15 +115,20 @@ func (l *Ledger) forget(now time.Time) {
 }
 
 func (l *Ledger) add(e LedgerEntry) {
-	id := e.content()
+	id, known := e.content(), false
 	for i := range l.Entries {
 		old := &l.Entries[i]
-		if old.Record == e.Record && old.Server == e.Server && old.content() == id {
-			old.TTL, old.Last = max(old.TTL, e.TTL), e.Last
-			return
+		switch {
+		case old.Record != e.Record || old.Server != e.Server:
+		case old.content() == id:
+			old.TTL, old.Last, old.Seen, old.Until, known = max(old.TTL, e.TTL), e.Last, e.Seen, Instant{}, true
+		case old.Until.IsZero():
+			old.Until = e.Seen
 		}
 	}
-	l.Entries = append(l.Entries, e)
+	if !known {
+		l.Entries = append(l.Entries, e)
+	}
 }
 
 // content is what makes two versions one: what they hold and who signed them,

@@ -29,7 +29,7 @@ func (k Kind) Next(r Roll, l Ledger, s Sighting, p Policy) (Roll, Verdict) {
 		return r, Verdict{Block: &Block{Code: BlockUnknownVersion, Reason: err.Error(), Remedy: "use the version of rollover that wrote this state"}}
 	}
 	r = k.look(r, s, p)
-	if v, ok := k.rescue(r, at, s); ok {
+	if v, ok := k.rescue(r, at, s.believed(p)); ok {
 		return r, v
 	}
 	if at+1 == len(k.Steps) {
@@ -99,7 +99,8 @@ func (h Holding) after(v shown, detail string, at Instant, maxGap time.Duration)
 // letting new sign too is valid under either DS. It only adds.
 //
 // Since it only adds, it is generous: any digest type that points to new
-// counts, and a mistyped DS of old does not point to old.
+// counts, and a mistyped DS of old does not point to old. What must be proven
+// and is not does not count: no validator believes it either.
 func (k Kind) rescue(r Roll, at int, s Sighting) (Verdict, bool) {
 	if k.Rescue == "" || !slices.Contains(s.Records, RecordDS) || k.newSigns(at) || !r.canSign() {
 		return Verdict{}, false

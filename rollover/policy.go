@@ -5,11 +5,11 @@ import "time"
 // Evidence is how an answer of the parent must be proven.
 type Evidence string
 
-// The levels of evidence. Validated (a chain verified by rollover itself up to
-// a trust anchor) is not built yet and is refused by the configuration.
+// The levels of evidence.
 const (
-	EvidencePlain    Evidence = "plain"    // what the parent's servers say, unproven
-	EvidenceResolver Evidence = "resolver" // and a trusted validating resolver says the same, with AD
+	EvidenceValidated Evidence = "validated" // signed, and verified by rollover itself up to a trust anchor; absence too
+	EvidenceResolver  Evidence = "resolver"  // what the parent's servers say, and a trusted validating resolver says the same, with AD
+	EvidencePlain     Evidence = "plain"     // what the parent's servers say, unproven
 )
 
 // Policy is how careful a rollover is. The zero value is not valid: take
@@ -29,7 +29,7 @@ type Policy struct {
 func DefaultPolicy() Policy {
 	return Policy{
 		Name: "default", Factor: 2, Margin: time.Hour, MaxGap: time.Hour, CheckInterval: 5 * time.Minute,
-		Evidence: EvidenceResolver, KSKMethod: "double-ds", DSDigests: []uint8{2},
+		Evidence: EvidenceValidated, KSKMethod: "double-ds", DSDigests: []uint8{2},
 	}
 }
 

@@ -148,8 +148,9 @@ type Need struct {
 	Lagging   []Lag         `json:"lagging"` // servers that do not show it
 	Remaining time.Duration `json:"remaining"`
 	Actor     Actor         `json:"actor"`
-	Gone      bool          `json:"gone,omitempty"` // what an earlier step relied on is not seen any more
-	Records   []Record      `json:"records"`        // that the waits speak of
+	Gone      bool          `json:"gone,omitempty"`     // what an earlier step relied on is not seen any more
+	Findings  []Finding     `json:"findings,omitempty"` // why a step that takes something away is not entered, though its waits hold
+	Records   []Record      `json:"records"`            // that the waits speak of
 }
 
 // Lag is one server that does not show what is awaited.
@@ -216,7 +217,8 @@ const (
 	EventTrouble   = "trouble"
 	EventRecovered = "recovered"
 	EventClock     = "clock"
-	EventGone      = "gone" // what an earlier step relied on is not seen any more
+	EventStopped   = "stopped" // a step that takes something away is not entered, for what was found
+	EventGone      = "gone"    // what an earlier step relied on is not seen any more
 )
 
 func (r *Roll) kind() (Kind, error) {

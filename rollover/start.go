@@ -81,6 +81,7 @@ func (v *visit) survey(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking at the name servers of %s: %w", v.dossier.Zone, err)
 	}
+	sighting = v.dossier.Ledger.unmask(sighting)
 	v.learn(sighting)
 	v.describe(sighting)
 	if err := v.roll.sound(sighting, v.setting.Policy); err != nil {

@@ -1,6 +1,7 @@
 package rollover
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -172,7 +173,7 @@ func (s *Status) need(r *Roll, n Need, p Policy, now time.Time) {
 	case n.Remaining > 0:
 		s.NotBefore = date(now.Add(max(0, n.Remaining-min(now.Sub(r.LastLook.Wall), p.MaxGap))))
 	}
-	if len(n.Lagging) == 0 {
+	if len(n.Lagging) == 0 && len(n.Findings) == 0 {
 		s.SeenEverywhereAt = date(r.seenSince(n))
 	}
 	s.WaitingFor = n.sentence()
@@ -197,6 +198,9 @@ func (r *Roll) seenSince(n Need) time.Time {
 
 // sentence is the need in words.
 func (n Need) sentence() string {
+	if len(n.Findings) > 0 {
+		return n.stopped()
+	}
 	what := strings.Join(n.Waits, " and ")
 	if len(n.Lagging) == 0 {
 		return fmt.Sprintf("caches, before step %q: %s; every server shows it, and it must be held for %s more", n.Next, what, n.Remaining.Round(time.Second))
@@ -217,6 +221,9 @@ func (n Need) sentence() string {
 
 // command is what to type, or to do at the registrar.
 func (n Need) command(r *Roll, action *OperatorAction) string {
+	if len(n.Findings) > 0 {
+		return cmp.Or(n.Findings[0].Remedy, "rollover check "+r.Zone) + "; rollover goes on by itself when it is mended"
+	}
 	switch n.Actor {
 	case ActorYou:
 		if action == nil {
@@ -249,6 +256,9 @@ const packetCaches = 50 * time.Second
 // warnings are things that are no reason to stop and yet must be known.
 func (r *Roll) warnings(p Policy) []string {
 	var out []string
+	if p.Evidence == EvidenceResolver && r.usesParent() {
+		out = append(out, "evidence is \"resolver\": answers of the parent are believed when the validators confirm them, and those are believed as the network delivers them")
+	}
 	if p.Evidence == EvidencePlain && r.usesParent() {
 		out = append(out, "evidence is \"plain\": answers of the parent are believed unproven; whoever can forge them can make a step come too early")
 	}

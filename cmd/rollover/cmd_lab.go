@@ -76,6 +76,7 @@ config_dir = "{{.ConfigDir}}"
 [dns]
 resolvers = ["{{.Validator}}"]
 validators = ["{{.Validator}}"]
+trust_anchors = "{{.Anchors}}"
 [policy.default]
 margin = "2s"
 check_interval = "1s"
@@ -93,7 +94,7 @@ func (s *stage) open() error {
 	var text strings.Builder
 	err := labConfig.Execute(&text, map[string]string{
 		"Dir": s.lab.Dir, "Command": tomlList(s.lab.ChildPdnsutil()), "Control": tomlList(s.lab.ChildControl()), "ConfigDir": s.lab.ChildConfigDir(),
-		"Validator": s.lab.Validator(), "Servers": tomlList(s.lab.ChildServers()), "Parents": tomlList(s.lab.ParentServers()),
+		"Validator": s.lab.Validator(), "Anchors": s.lab.TrustAnchors(), "Servers": tomlList(s.lab.ChildServers()), "Parents": tomlList(s.lab.ParentServers()),
 	})
 	if err != nil {
 		return err

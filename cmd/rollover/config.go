@@ -80,7 +80,7 @@ func defaults() config {
 			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Timeout: duration(time.Minute),
 		},
 		DNS: dnsConfig{
-			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, TrustAnchors: "/usr/share/dns/root.key", Timeout: duration(5 * time.Second),
+			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, TrustAnchors: defaultAnchors, Timeout: duration(5 * time.Second),
 		},
 		DS: dsConfig{Driver: "manual"},
 	}
@@ -199,10 +199,8 @@ func checkPolicy(p rollover.Policy) error {
 		return errors.New("max_gap and check_interval must be longer than 0")
 	case p.CheckInterval > p.MaxGap:
 		return fmt.Errorf("check_interval (%s) is longer than max_gap (%s): waits would never be earned in full", p.CheckInterval, p.MaxGap)
-	case p.Evidence == "validated":
-		return errors.New("evidence = \"validated\": rollover cannot validate a chain by itself yet: use \"resolver\" (a trusted validating resolver) or \"plain\" (no proof)")
-	case p.Evidence != rollover.EvidenceResolver && p.Evidence != rollover.EvidencePlain:
-		return fmt.Errorf("evidence = %q: it must be \"resolver\" or \"plain\"", p.Evidence)
+	case !slices.Contains([]rollover.Evidence{rollover.EvidenceValidated, rollover.EvidenceResolver, rollover.EvidencePlain}, p.Evidence):
+		return fmt.Errorf("evidence = %q: it must be \"validated\" (proven up to a trust anchor), \"resolver\" (confirmed by a trusted validating resolver) or \"plain\" (no proof)", p.Evidence)
 	case len(p.DSDigests) == 0 || slices.ContainsFunc(p.DSDigests, func(d uint8) bool { return d != 2 && d != 4 }):
 		return fmt.Errorf("ds_digests = %v: allowed are 2 (SHA-256) and 4 (SHA-384)", p.DSDigests)
 	}

@@ -90,6 +90,7 @@ timeout = "5s"
 [dns]
 resolvers = ["%s"]
 validators = ["%s"]
+trust_anchors = "%s"
 timeout = "500ms"
 [policy.default]
 factor = 1.0
@@ -101,13 +102,26 @@ name = "*.lab.test"
 servers = %s
 servers_only = true
 parent_servers = %s
-`, dir, tomlList(pdnsutil), tomlList(control), h.lab.ChildConfigDir(), h.lab.Validator(), h.lab.Validator(), margin,
+`, dir, tomlList(pdnsutil), tomlList(control), h.lab.ChildConfigDir(), h.lab.Validator(), h.lab.Validator(), h.lab.TrustAnchors(), margin,
 		tomlList(h.lab.ChildServers()), tomlList(h.lab.ParentServers()))
 	path := filepath.Join(dir, "rollover.toml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
 	return path
+}
+
+// setParents has the program ask other servers for the parent's.
+func (h *harness) setParents(servers []string) {
+	h.t.Helper()
+	raw, err := os.ReadFile(h.config)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	text := strings.Replace(string(raw), "parent_servers = "+tomlList(h.lab.ParentServers()), "parent_servers = "+tomlList(servers), 1)
+	if err := os.WriteFile(h.config, []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 type outcome struct {

@@ -17,16 +17,17 @@ import (
 func rooms() map[string][]string {
 	return map[string][]string{
 		"rollover":                 {},
+		"rollover/product":         {"rollover/rollover"},
 		"rollover/chain":           {"rollover/rollover", "github.com/miekg/dns"},
 		"rollover/chain/chaintest": {"rollover/rollover", "github.com/miekg/dns"},
 		"rollover/probe":           {"rollover/rollover", "rollover/rollover/chain", "github.com/miekg/dns"},
 		"rollover/lab":             {"rollover/rollover", "github.com/miekg/dns", "golang.org/x/sys/unix"},
-		"rollover/rollovertest":    {"rollover/rollover"},
+		"rollover/rollovertest":    {"rollover/rollover", "rollover/rollover/product"},
 		"pdns":                     {"rollover/rollover", "golang.org/x/sys/unix"},
 		"pdns/pdnstest":            {"rollover/rollover", "rollover/pdns", "golang.org/x/sys/unix"},
 		"store":                    {"rollover/rollover", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors", "golang.org/x/sys/unix"},
 		"cmd/rollover": {
-			"rollover/rollover", "rollover/rollover/probe", "rollover/rollover/lab", "rollover/pdns", "rollover/store",
+			"rollover/rollover", "rollover/rollover/probe", "rollover/rollover/product", "rollover/rollover/chain", "rollover/rollover/lab", "rollover/pdns", "rollover/store",
 			"github.com/urfave/cli/v2", "github.com/pelletier/go-toml/v2", "golang.org/x/net/idna", "golang.org/x/sys/unix", "golang.org/x/term",
 		},
 	}

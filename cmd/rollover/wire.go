@@ -12,6 +12,7 @@ import (
 	"rollover/pdns"
 	"rollover/rollover"
 	"rollover/rollover/probe"
+	"rollover/rollover/product"
 	"rollover/store"
 )
 
@@ -44,16 +45,20 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 	if state != "" {
 		config.State = state
 	}
+	anchors, err := loadAnchors(config.DNS.TrustAnchors)
+	if err != nil {
+		return nil, err
+	}
 	w := &world{config: config, db: store.At(config.State)}
 	w.tool = &pdns.Tool{
 		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control,
 		ConfigDir: config.Pdnsutil.ConfigDir, ConfigName: config.Pdnsutil.ConfigName, Timeout: time.Duration(config.Pdnsutil.Timeout),
 	}
 	w.probe = &probe.Client{
-		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), Now: readClocks,
+		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), Now: readClocks, Anchors: anchors,
 	}
 	w.engine = &rollover.Engine{
-		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: config.setting, Now: readClocks, Workers: runtime.NumCPU(),
+		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: config.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(),
 	}
 	return w, nil
 }

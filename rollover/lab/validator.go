@@ -20,6 +20,9 @@ func (l *Lab) startValidator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := writeFile(l.TrustAnchors(), anchorFile(l.options.Parent, anchors)); err != nil {
+		return err
+	}
 	s := l.validator
 	file := filepath.Join(s.dir, "unbound.conf")
 	if err := writeFile(file, l.validatorConfig(anchors)); err != nil {
@@ -27,6 +30,18 @@ func (l *Lab) startValidator(ctx context.Context) error {
 	}
 	s.command = append(l.programs.validator, "-d", "-p", "-c", file)
 	return l.launch(s)
+}
+
+// TrustAnchors is a file with the DS records of the parent zone in zone-file
+// form, the only trust anchor of the lab.
+func (l *Lab) TrustAnchors() string { return filepath.Join(l.Dir, "anchors") }
+
+func anchorFile(zone string, records []string) string {
+	var b strings.Builder
+	for _, ds := range records {
+		fmt.Fprintf(&b, "%s IN DS %s\n", zone, ds)
+	}
+	return b.String()
 }
 
 func (l *Lab) validatorConfig(anchors []string) string {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"rollover/rollover"
+	"rollover/rollover/product"
 )
 
 // Zone is the one zone of a world.
@@ -453,11 +454,11 @@ func (w *World) ask(name string, records []rollover.Record) rollover.ServerSight
 		v := w.serving(name + "/" + string(record))
 		switch {
 		case record == rollover.RecordDS && out.Role == rollover.RoleParent:
-			out.DS = &rollover.DSVersion{Set: v.DS, TTL: ttl(v)}
+			out.DS = &rollover.DSVersion{Set: v.DS, TTL: ttl(v), Standing: &rollover.Standing{Security: rollover.Secure, Signed: w.Now.Wall, Expires: w.expiry()}}
 		case record == rollover.RecordDNSKEY && out.Role == rollover.RoleChild:
-			out.DNSKEY = &rollover.KeyVersion{Keys: v.Keys, Signers: v.Signers, TTL: ttl(v)}
+			out.DNSKEY = &rollover.KeyVersion{Keys: v.Keys, Signers: v.Signers, TTL: ttl(v), Expires: w.expiry()}
 		case record == rollover.RecordData && out.Role == rollover.RoleChild:
-			out.Data, out.Serial = &rollover.DataVersion{Signers: v.Signers, TTL: ttl(v)}, w.serial
+			out.Data, out.Serial = &rollover.DataVersion{Signers: v.Signers, TTL: ttl(v), Expires: w.expiry()}, w.serial
 			for _, k := range v.Signers {
 				out.Data.Traces = append(out.Data.Traces, rollover.Signature{Tag: k.Tag(), Algorithm: k.Algorithm})
 			}
@@ -465,6 +466,11 @@ func (w *World) ask(name string, records []rollover.Record) rollover.ServerSight
 	}
 	return out
 }
+
+// expiry is when the signatures that are made now expire, by the clock of the
+// machine that rollover runs on: a clock that is wrong by weeks is not what
+// these worlds are about.
+func (w *World) expiry() time.Time { return w.Clock().Wall.Add(10 * 24 * time.Hour) }
 
 // Load is the Journal's. What is stored is JSON, as in the real one.
 func (w *World) Load(zone string) (rollover.Dossier, error) {
@@ -506,7 +512,7 @@ func (w *World) Roll() *rollover.Roll {
 // Engine is a fresh engine in this world, as a new process has it.
 func (w *World) Engine(p rollover.Policy) *rollover.Engine {
 	return &rollover.Engine{
-		Signer: w, Observer: w, Journal: w, Now: w.Clock, Workers: 1,
+		Signer: w, Observer: w, Journal: w, Product: product.Check, Now: w.Clock, Workers: 1,
 		Setting: func(string) rollover.Setting { return rollover.Setting{Policy: p} },
 	}
 }

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"rollover/rollover/chain"
+)
+
+// debianAnchors is where Debian's dns-root-data keeps the trust anchors of the
+// root, the form that names digests first.
+func debianAnchors() []string { return []string{"/usr/share/dns/root.ds", defaultAnchors} }
+
+const defaultAnchors = "/usr/share/dns/root.key"
+
+// loadAnchors reads the trust anchors: from the file that was named, which
+// must be there; by default from where Debian keeps them, else those built in.
+func loadAnchors(path string) (chain.Anchors, error) {
+	if path != defaultAnchors {
+		return readAnchors(path)
+	}
+	for _, path := range debianAnchors() {
+		anchors, err := readAnchors(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		return anchors, err
+	}
+	return chain.RootAnchors(), nil
+}
+
+func readAnchors(path string) (chain.Anchors, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: dns.trust_anchors: %w", errConfig, err)
+	}
+	defer file.Close()
+	anchors, err := chain.ParseAnchors(file, path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: dns.trust_anchors: %w", errConfig, err)
+	}
+	return anchors, nil
+}
