@@ -94,7 +94,7 @@ func (s *stage) open() error {
 	var text strings.Builder
 	err := labConfig.Execute(&text, map[string]string{
 		"Dir": s.lab.Dir, "Command": tomlList(s.lab.ChildPdnsutil()), "Control": tomlList(s.lab.ChildControl()), "ConfigDir": s.lab.ChildConfigDir(),
-		"Validator": s.lab.Validator(), "Anchors": s.lab.TrustAnchors(), "Servers": tomlList(s.lab.ChildServers()), "Parents": tomlList(s.lab.ParentServers()),
+		"Validator": s.lab.Validator(), "Anchors": s.lab.AnchorFile(), "Servers": tomlList(s.lab.ChildServers()), "Parents": tomlList(s.lab.ParentServers()),
 	})
 	if err != nil {
 		return err

@@ -102,7 +102,7 @@ name = "*.lab.test"
 servers = %s
 servers_only = true
 parent_servers = %s
-`, dir, tomlList(pdnsutil), tomlList(control), h.lab.ChildConfigDir(), h.lab.Validator(), h.lab.Validator(), h.lab.TrustAnchors(), margin,
+`, dir, tomlList(pdnsutil), tomlList(control), h.lab.ChildConfigDir(), h.lab.Validator(), h.lab.Validator(), h.lab.AnchorFile(), margin,
 		tomlList(h.lab.ChildServers()), tomlList(h.lab.ParentServers()))
 	path := filepath.Join(dir, "rollover.toml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

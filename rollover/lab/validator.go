@@ -20,7 +20,7 @@ func (l *Lab) startValidator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(l.TrustAnchors(), anchorFile(l.options.Parent, anchors)); err != nil {
+	if err := writeFile(l.AnchorFile(), anchorFile(l.options.Parent, anchors)); err != nil {
 		return err
 	}
 	s := l.validator
@@ -32,9 +32,9 @@ func (l *Lab) startValidator(ctx context.Context) error {
 	return l.launch(s)
 }
 
-// TrustAnchors is a file with the DS records of the parent zone in zone-file
+// AnchorFile is a file with the DS records of the parent zone in zone-file
 // form, the only trust anchor of the lab.
-func (l *Lab) TrustAnchors() string { return filepath.Join(l.Dir, "anchors") }
+func (l *Lab) AnchorFile() string { return filepath.Join(l.Dir, "anchors") }
 
 func anchorFile(zone string, records []string) string {
 	var b strings.Builder
