@@ -104,7 +104,7 @@ type recipe struct {
 	later       [][]string                     // to pdnsutil, after the second server has transferred
 	ds          func(key *dns.DNSKEY) []string // what the parent has; nil: what it should
 	dsOf        int                            // the key that it is made of
-	presigned   *window
+	presigned   *presigning
 
 	zone string // absolute; filled in
 }
@@ -171,7 +171,7 @@ func (b *seedbed) configure(ctx context.Context) error {
 		return err
 	}
 	for _, s := range []*server{b.c1, b.c2} {
-		if err := appendFile(filepath.Join(s.dir, "pdns.conf"), "dname-processing=yes\n"); err != nil {
+		if err := appendFile(filepath.Join(s.dir, "pdns.conf"), "dname-processing=yes\nno-shuffle=yes\n"); err != nil {
 			return err
 		}
 	}
@@ -330,19 +330,16 @@ func (b *seedbed) delegateWith(r recipe, key *dns.DNSKEY) {
 		fmt.Fprintf(&text, "%s 300 IN NS ns%d.%s\nns%d.%s 300 IN A %s\n", r.zone, i+1, r.zone, i+1, r.zone, host)
 	}
 	if key != nil {
-		for _, ds := range cmpDS(r.ds)(key) {
+		ds := rightDS
+		if r.ds != nil {
+			ds = r.ds
+		}
+		for _, ds := range ds(key) {
 			fmt.Fprintf(&text, "%s 300 IN DS %s\n", r.zone, ds)
 		}
 	}
 	_, parent, _ := strings.Cut(r.zone, ".")
 	b.below[parent] += text.String()
-}
-
-func cmpDS(ds func(*dns.DNSKEY) []string) func(*dns.DNSKEY) []string {
-	if ds == nil {
-		return rightDS
-	}
-	return ds
 }
 
 // publicKey reads a key from the primary.

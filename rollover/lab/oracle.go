@@ -141,7 +141,7 @@ func (l *Lab) Delv(ctx context.Context, server, name string, qtype uint16) (Verd
 	out, err := runDelv(ctx, append(l.programs.delv[:len(l.programs.delv):len(l.programs.delv)],
 		"-4", "@"+view.plain.ip(), "-p", port,
 		"-b", view.plain.ip(), // from here the kernel reaches loopback only
-		"-a", l.anchorFile(), "+root="+bare(l.options.Parent), "+vtrace",
+		"-a", l.anchorFile(), "+root="+bare(l.options.Parent),
 		"-q", dns.Fqdn(name), "-t", dns.TypeToString[qtype]))
 	if err != nil {
 		return "", out, err

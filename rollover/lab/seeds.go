@@ -129,7 +129,35 @@ func keyFaults() []recipe {
 	}}
 }
 
-func signatureFaults() []recipe { return nil }
+func signatureFaults() []recipe {
+	keysFine := []Question{q("www A", Bogus), q("no A", Bogus), q("www MX", Bogus), q("x.wild A", Bogus), q("@ DNSKEY", Secure)}
+	return []recipe{{
+		code:      "expired-data",
+		story:     "the signer stopped weeks ago: all signatures are expired but the one over the keys",
+		presigned: &presigning{keys: present, data: past},
+		questions: keysFine,
+	}, {
+		code:      "expired-all",
+		story:     "the signer stopped weeks ago: all signatures are expired",
+		presigned: &presigning{keys: past, data: past},
+		questions: all(Bogus),
+	}, {
+		code:      "future-data",
+		story:     "the clock of the signer is ahead: no signature is valid yet but the one over the keys",
+		presigned: &presigning{keys: present, data: future},
+		questions: keysFine,
+	}, {
+		code:      "future-all",
+		story:     "the clock of the signer is ahead: no signature is valid yet",
+		presigned: &presigning{keys: future, data: future},
+		questions: all(Bogus),
+	}, {
+		code:      "presigned",
+		story:     "healthy: signed elsewhere and served as it came",
+		presigned: &presigning{keys: present, data: present},
+		questions: append(all(Secure), q("sub DS", Secure)),
+	}}
+}
 
 func serverFaults() []recipe {
 	return []recipe{{
@@ -172,24 +200,168 @@ func serverFaults() []recipe {
 func denialFaults() []recipe {
 	return []recipe{{
 		code:        "denial-unrectified",
-		story:       "keys were added, but the zone was never rectified: what exists is fine, what does not is not proven",
+		story:       "keys were added but the zone was never rectified: its only NSEC record says that nothing exists but the apex",
 		keys:        split,
 		second:      twin,
 		unrectified: true,
-		questions:   []Question{q("www A", Secure), q("@ DNSKEY", Secure), q("no A", Bogus), q("www MX", Bogus), q("x.wild A", Bogus)},
+		questions: []Question{
+			q("www A", Secure), q("@ DNSKEY", Secure), q("@ MX", Secure), q("no A", Secure), q("www MX", Bogus), q("sub DS", Bogus),
+			q("x.wild A", Bogus).unbound(Secure, "it asks for wild first (RFC 9156) and believes the proof that there is nothing"),
+		},
+	}, {
+		code:  "denial-inserted",
+		story: "a record was inserted into the database behind PowerDNS' back and the zone not rectified: the name exists, but is in no NSEC record",
+		keys:  split,
+		where: onFirst,
+		orders: [][]string{{"backend-cmd", "gsqlite3",
+			"INSERT INTO records (domain_id, name, type, content, ttl) SELECT id, 'new.$zone', 'A', '192.0.2.9', 300 FROM domains WHERE name = '$zone'"}},
+		questions: []Question{q("www A", Secure), q("no A", Secure), q("new A", Secure), q("new MX", Bogus)},
+	}, {
+		code:      "denial-nsec3-unrectified",
+		story:     "the salt was changed but the zone not rectified: the old hashes still make a ring, which has no hole, but no name is in it",
+		keys:      split,
+		second:    twin,
+		orders:    [][]string{{"set-nsec3", "$zone", "1 0 0 -"}, {"rectify-zone", "$zone"}, {"set-nsec3", "$zone", "1 0 0 ab"}},
+		questions: []Question{q("www A", Secure), q("@ DNSKEY", Secure), q("no A", Secure), q("www MX", Bogus), q("sub DS", Bogus)},
 	}}
 }
 
 func controls() []recipe {
+	const wildcards = "*.alias CNAME www\nalias2 CNAME www\nbroken CNAME www.ds-digest-typo.lab.test.\nplain CNAME www.ds-missing.lab.test.\n"
 	return []recipe{{
 		code:      "split",
 		story:     "healthy: a KSK and a ZSK, NSEC",
 		keys:      split,
 		questions: append(all(Secure), q("@ SOA", Secure), q("@ DS", Secure), q("sub DS", Secure), q("x.wild MX", Secure)),
+	}, {
+		code:      "csk",
+		story:     "healthy: one key for both",
+		keys:      []string{"ksk ecdsa256 256"},
+		questions: all(Secure),
+	}, {
+		code:      "unsigned",
+		story:     "neither signed nor with a DS record",
+		keys:      none,
+		second:    unsigned,
+		questions: append(all(Insecure), q("@ DS", Secure)),
+	}, {
+		code:      "nsec3",
+		story:     "healthy: NSEC3 without salt or iterations",
+		keys:      split,
+		orders:    nsec3("1 0 0 -"),
+		questions: append(all(Secure), q("sub DS", Secure), q("x.wild MX", Secure), q("a.b.ent A", Secure), q("b.ent A", Secure)),
+		records:   "a.b.ent A 192.0.2.3",
+	}, {
+		code:      "nsec3-salted",
+		story:     "healthy, against all advice: NSEC3 with salt and 10 iterations",
+		keys:      split,
+		orders:    nsec3("1 0 10 abcd"),
+		questions: all(Secure),
+	}, {
+		code:   "nsec3-optout",
+		story:  "healthy: NSEC3 with opt-out",
+		keys:   split,
+		orders: nsec3("1 1 0 -"),
+		questions: []Question{
+			q("www A", Secure), q("www MX", Secure), q("@ DNSKEY", Secure), q("x.wild A", Insecure), q("www.under A", Insecure),
+			q("no A", Insecure).delv(Secure, lenient), q("sub DS", Insecure).delv(Secure, lenient),
+		},
+	}, {
+		code:      "nsec3-narrow",
+		story:     "healthy: NSEC3 made up on the fly for each answer",
+		keys:      split,
+		second:    twin,
+		orders:    [][]string{{"set-nsec3", "$zone", "1 0 0 -", "narrow"}, {"rectify-zone", "$zone"}},
+		questions: append(all(Secure), q("sub DS", Secure), q("x.wild MX", Secure)),
+	}, {
+		code:    "names",
+		story:   "healthy: empty non-terminals, CNAME, wildcard CNAME, DNAME, and CNAMEs to a broken and an unsigned zone",
+		keys:    split,
+		records: wildcards + "a.b.ent A 192.0.2.3\nmoved DNAME wild\n",
+		questions: []Question{
+			q("a.b.ent A", Secure), q("b.ent A", Secure), q("ent MX", Secure), q("c.b.ent A", Secure),
+			q("alias2 A", Secure), q("alias2 CNAME", Secure), q("x.alias A", Secure), q("x.alias CNAME", Secure),
+			q("moved DNAME", Secure), q("x.moved A", Secure), q("broken A", Bogus), q("plain A", Insecure),
+		},
+	}, {
+		code:  "delegations",
+		story: "healthy: one child signed, one unsigned, one with the DS record of another key",
+		keys:  split,
+		questions: []Question{
+			q("www A", Secure), q("unsigned DS", Secure), q("signed DS", Secure), q("broken DS", Secure),
+			q("www.signed A", Secure), q("no.signed A", Secure), q("www.unsigned A", Insecure), q("no.unsigned A", Insecure), q("www.broken A", Bogus),
+		},
+	}, {
+		code:      "signed.delegations",
+		story:     "healthy: a signed child of a child",
+		keys:      split,
+		questions: []Question{q("www A", Secure), q("no A", Secure)},
+	}, {
+		code:      "unsigned.delegations",
+		story:     "an unsigned child of a signed zone",
+		keys:      none,
+		second:    unsigned,
+		questions: []Question{q("www A", Insecure), q("no A", Insecure), q("@ DS", Secure)},
+	}, {
+		code:      "broken.delegations",
+		story:     "a child of a signed zone with the wrong digest in its DS record",
+		keys:      split,
+		ds:        func(key *dns.DNSKEY) []string { return []string{typo(rightDS(key)[0])} },
+		questions: []Question{q("www A", Bogus), q("no A", Bogus)},
+	}, {
+		code:      "under.nsec3-optout",
+		story:     "an unsigned child of a zone with opt-out",
+		keys:      none,
+		second:    unsigned,
+		questions: []Question{q("www A", Insecure), q("no A", Insecure), q("@ DS", Insecure).delv(Secure, lenient)},
 	}}
 }
 
-func algorithms() []recipe { return nil }
+// lenient is why delv calls denials secure that only show that there is
+// nothing signed.
+const lenient = "a denial with opt-out does not deny unsigned names (RFC 5155 section 9.2); delv does not mind"
+
+func nsec3(parameters string) [][]string {
+	return [][]string{{"set-nsec3", "$zone", parameters}, {"rectify-zone", "$zone"}}
+}
+
+func algorithms() []recipe {
+	var list []recipe
+	for _, algorithm := range []struct{ code, key, story string }{
+		{"rsasha1", "ksk rsasha1 2048", "algorithm 5, which must not be used for signing any more"},
+		{"rsasha256", "ksk rsasha256 2048", "algorithm 8"},
+		{"rsasha512", "ksk rsasha512 2048", "algorithm 10"},
+		{"ecdsa384", "ksk ecdsa384 384", "algorithm 14"},
+		{"ed25519", "ksk ed25519 256", "algorithm 15"},
+		{"ed448", "ksk ed448 456", "algorithm 16"},
+	} {
+		list = append(list, recipe{
+			code:      algorithm.code,
+			story:     "healthy: " + algorithm.story,
+			keys:      []string{algorithm.key},
+			questions: []Question{q("www A", Secure), q("no A", Secure), q("@ DNSKEY", Secure)},
+		})
+	}
+	return append(list, recipe{
+		code:      "ds-sha1",
+		story:     "healthy: the only DS record has a SHA-1 digest",
+		keys:      split,
+		ds:        func(key *dns.DNSKEY) []string { return []string{rdata(key.ToDS(dns.SHA1))} },
+		questions: []Question{q("www A", Secure), q("no A", Secure)},
+	}, recipe{
+		code:      "ds-sha384",
+		story:     "healthy: the only DS record has a SHA-384 digest",
+		keys:      split,
+		ds:        func(key *dns.DNSKEY) []string { return []string{rdata(key.ToDS(dns.SHA384))} },
+		questions: []Question{q("www A", Secure), q("no A", Secure)},
+	}, recipe{
+		code:      "ds-of-two-algorithms",
+		story:     "a DS record of an algorithm with which the zone does not sign beside the right one: validators may object",
+		keys:      split,
+		ds:        func(key *dns.DNSKEY) []string { return append(rightDS(key), rightDS(otherAlgorithm(key, 15))...) },
+		questions: []Question{q("www A", Secure), q("no A", Secure)},
+	})
+}
 
 // rightDS is the DS record that a key should have.
 func rightDS(key *dns.DNSKEY) []string { return []string{rdata(key.ToDS(dns.SHA256))} }
