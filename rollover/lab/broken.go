@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -85,8 +87,10 @@ func StartBroken(ctx context.Context) (*Lab, []Seed, error) {
 type seedbed struct {
 	*Lab
 	recipes []recipe
-	below   map[string]string   // by zone: the records that delegate its children
-	ids     map[string][]string // by zone: the ids of its keys on the primary
+
+	planting sync.Mutex          // for what follows
+	below    map[string]string   // by zone: the records that delegate its children
+	ids      map[string][]string // by zone: the ids of its keys on the primary
 }
 
 // recipe says how one seed gets into the databases. In its questions and
@@ -147,8 +151,7 @@ func (b *seedbed) build(ctx context.Context) error {
 	return nil
 }
 
-// prepare adds the servers of the oracles and orders the recipes so that a
-// zone comes after its children, whose DS records it holds.
+// prepare adds the servers of the oracles and reads the table of recipes.
 func (b *seedbed) prepare(context.Context) error {
 	sink, err := newSink(address(9, b.port))
 	if err != nil {
@@ -159,9 +162,6 @@ func (b *seedbed) prepare(context.Context) error {
 	for i := range b.recipes {
 		b.recipes[i].zone = b.recipes[i].code + "." + b.options.Parent
 	}
-	slices.SortStableFunc(b.recipes, func(r, s recipe) int {
-		return cmp.Compare(dns.CountLabel(s.zone), dns.CountLabel(r.zone))
-	})
 	return nil
 }
 
@@ -178,13 +178,42 @@ func (b *seedbed) configure(ctx context.Context) error {
 	return nil
 }
 
+// plantAll plants what is deepest first, for a zone holds the DS records of
+// its children.
 func (b *seedbed) plantAll(ctx context.Context) error {
-	for _, r := range b.recipes {
-		if err := b.plant(ctx, r); err != nil {
-			return fmt.Errorf("planting %s: %w", r.code, err)
+	depth := func(r recipe) int { return dns.CountLabel(r.zone) }
+	byDepth := slices.Clone(b.recipes)
+	slices.SortStableFunc(byDepth, func(r, s recipe) int { return cmp.Compare(depth(s), depth(r)) })
+	for len(byDepth) > 0 {
+		n := slices.IndexFunc(byDepth, func(r recipe) bool { return depth(r) < depth(byDepth[0]) })
+		if n < 0 {
+			n = len(byDepth)
 		}
+		if err := together(byDepth[:n], func(r recipe) error { return b.plant(ctx, r) }); err != nil {
+			return err
+		}
+		byDepth = byDepth[n:]
 	}
 	return nil
+}
+
+// together does something for some recipes at a time: nearly all of it is
+// waiting for programs to start.
+func together(recipes []recipe, do func(recipe) error) error {
+	errs := make([]error, len(recipes))
+	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for i, r := range recipes {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			if err := do(r); err != nil {
+				errs[i] = fmt.Errorf("planting %s: %w", r.code, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // plant puts a zone into the databases of the children's servers and, unless
@@ -218,11 +247,13 @@ func (b *seedbed) text(r recipe) string {
 	if r.second == silent {
 		text = strings.ReplaceAll(text, b.c2.ip(), "127.0.53.9")
 	}
+	b.planting.Lock()
+	defer b.planting.Unlock()
 	return text + b.below[r.zone] + "$ORIGIN " + r.zone + "\n$TTL 300\n" + r.records + "\n"
 }
 
 func (b *seedbed) loadZone(ctx context.Context, s *server, r recipe, text string) error {
-	file := filepath.Join(s.dir, "zone")
+	file := filepath.Join(s.dir, "zone-"+r.code)
 	if err := writeFile(file, text); err != nil {
 		return err
 	}
@@ -253,23 +284,41 @@ func (b *seedbed) rectify(ctx context.Context, s *server, r recipe) error {
 // of new keys.
 func (b *seedbed) give(ctx context.Context, s *server, r recipe, orders [][]string) error {
 	for _, order := range orders {
-		words := []string{"$zone", bare(r.zone)}
-		for i, id := range b.ids[r.zone] {
-			words = append(words, "$"+strconv.Itoa(i), id)
-		}
-		order = slices.Clone(order)
-		for i := range order {
-			order[i] = strings.NewReplacer(words...).Replace(order[i])
-		}
-		out, err := b.util(ctx, s, order...)
+		out, err := b.util(ctx, s, b.spell(order, r.zone)...)
 		if err != nil {
 			return err
 		}
 		if order[0] == "add-zone-key" && s == b.c1 {
-			b.ids[r.zone] = append(b.ids[r.zone], strings.TrimSpace(out))
+			b.addID(r.zone, strings.TrimSpace(out))
 		}
 	}
 	return nil
+}
+
+// spell puts what they stand for in the place of $zone, $0...
+func (b *seedbed) spell(order []string, zone string) []string {
+	words := []string{"$zone", bare(zone)}
+	for i, id := range b.keyIDs(zone) {
+		words = append(words, "$"+strconv.Itoa(i), id)
+	}
+	replacer := strings.NewReplacer(words...)
+	order = slices.Clone(order)
+	for i := range order {
+		order[i] = replacer.Replace(order[i])
+	}
+	return order
+}
+
+func (b *seedbed) addID(zone, id string) {
+	b.planting.Lock()
+	defer b.planting.Unlock()
+	b.ids[zone] = append(b.ids[zone], id)
+}
+
+func (b *seedbed) keyIDs(zone string) []string {
+	b.planting.Lock()
+	defer b.planting.Unlock()
+	return b.ids[zone]
 }
 
 // plantSecond gives the second server what it shall have.
@@ -292,12 +341,12 @@ func (b *seedbed) plantSecond(ctx context.Context, r recipe, text string) error 
 // twinKeys gives the second server the keys of the first. The ids of both
 // agree only by chance, so a twin cannot have orders that name keys.
 func (b *seedbed) twinKeys(ctx context.Context, r recipe) error {
-	for i, id := range b.ids[r.zone] {
+	for i, id := range b.keyIDs(r.zone) {
 		private, err := b.util(ctx, b.c1, "export-zone-key", bare(r.zone), id)
 		if err != nil {
 			return err
 		}
-		file := filepath.Join(b.c2.dir, "key")
+		file := filepath.Join(b.c2.dir, "key-"+r.code)
 		if err := writeFile(file, private); err != nil {
 			return err
 		}
@@ -315,7 +364,7 @@ func (b *seedbed) delegate(ctx context.Context, r recipe) error {
 		b.delegateWith(r, nil)
 		return nil
 	}
-	key, err := b.publicKey(ctx, r.zone, b.ids[r.zone][r.dsOf])
+	key, err := b.publicKey(ctx, r.zone, b.keyIDs(r.zone)[r.dsOf])
 	if err != nil {
 		return err
 	}
@@ -339,6 +388,8 @@ func (b *seedbed) delegateWith(r recipe, key *dns.DNSKEY) {
 		}
 	}
 	_, parent, _ := strings.Cut(r.zone, ".")
+	b.planting.Lock()
+	defer b.planting.Unlock()
 	b.below[parent] += text.String()
 }
 
@@ -366,15 +417,12 @@ func (b *seedbed) startChildren(ctx context.Context) error {
 	if err := b.launchAll(ctx, b.c1, b.c2); err != nil {
 		return err
 	}
-	for _, r := range b.recipes {
+	return together(b.recipes, func(r recipe) error {
 		if r.second != transferred {
-			continue
+			return nil
 		}
-		if err := b.follow(ctx, b.c2, r.zone); err != nil {
-			return err
-		}
-	}
-	return nil
+		return b.follow(ctx, b.c2, r.zone)
+	})
 }
 
 func (l *Lab) launchAll(ctx context.Context, servers ...*server) error {

@@ -224,11 +224,11 @@ func (l *Lab) startOracles(ctx context.Context, stubs []stub) error {
 		}
 		if server == l.oracles.sink.addr {
 			// Nobody has to be waited for here: give up after 100 and 200 ms.
-			more = []string{"outbound-msg-retry: 2", "unknown-server-time-limit: 100"}
+			more = append(more, "outbound-msg-retry: 2", "unknown-server-time-limit: 100")
 		}
 		err := errors.Join(
 			l.launchResolver(view.validating, anchors, seen, more...),
-			l.launchResolver(view.plain, nil, seen, append(more, `module-config: "iterator"`)...))
+			l.launchResolver(view.plain, nil, seen, append(slices.Clone(more), `module-config: "iterator"`)...))
 		if err != nil {
 			return err
 		}

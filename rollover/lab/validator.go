@@ -102,13 +102,16 @@ func (l *Lab) awaitSecure(ctx context.Context) error {
 	return nil
 }
 
-// FlushValidator empties the caches of the validator.
+// FlushValidator empties the caches of the validator, and of the other
+// resolvers if there are any.
 func (l *Lab) FlushValidator(ctx context.Context) error {
-	command := append(l.programs.validatorAgent[:len(l.programs.validatorAgent):len(l.programs.validatorAgent)],
-		"-c", filepath.Join(l.validator.dir, "unbound.conf"))
-	for _, order := range [][]string{{"flush_zone", l.options.Parent}, {"flush_bogus"}, {"flush_infra", "all"}} {
-		if _, err := run(ctx, append(command[:len(command):len(command)], order...)); err != nil {
-			return err
+	for _, s := range append([]*server{l.validator}, l.oracles.resolvers...) {
+		command := append(l.programs.validatorAgent[:len(l.programs.validatorAgent):len(l.programs.validatorAgent)],
+			"-c", filepath.Join(s.dir, "unbound.conf"))
+		for _, order := range [][]string{{"flush_zone", l.options.Parent}, {"flush_bogus"}, {"flush_infra", "all"}} {
+			if _, err := run(ctx, append(command[:len(command):len(command)], order...)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
