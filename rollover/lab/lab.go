@@ -15,8 +15,11 @@ import (
 	"time"
 )
 
-// startTime bounds how long a lab may take to come up.
-const startTime = time.Minute
+// These bound how long a lab may take to come up, and one of many zones.
+const (
+	startTime       = time.Minute
+	startBrokenTime = 3 * time.Minute
+)
 
 // Lab is a running lab. Its methods may be used by several goroutines; the
 // ones that change something wait for each other.
@@ -39,14 +42,16 @@ type Lab struct {
 // Start builds a lab. It returns when every server answers for its zones with
 // signatures, the secondaries have transferred, and the validator has found
 // every child zone secure. ctx bounds the start only.
-func Start(ctx context.Context, o Options) (*Lab, error) { return start(ctx, o, (*Lab).build) }
+func Start(ctx context.Context, o Options) (*Lab, error) {
+	return start(ctx, startTime, o, (*Lab).build)
+}
 
-func start(ctx context.Context, o Options, build func(*Lab, context.Context) error) (*Lab, error) {
+func start(ctx context.Context, limit time.Duration, o Options, build func(*Lab, context.Context) error) (*Lab, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	l, err := prepare(ctx, o)
 	if err != nil {

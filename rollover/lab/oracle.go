@@ -78,7 +78,12 @@ func (l *Lab) Resolver(server string) (string, error) {
 
 // StrictResolver is a resolver with harden-algo-downgrade: it wants signatures
 // of every algorithm that is in the DS set. Only labs of StartBroken have one.
-func (l *Lab) StrictResolver() string { return l.oracles.strict.addr }
+func (l *Lab) StrictResolver() string {
+	if l.oracles.strict == nil {
+		return ""
+	}
+	return l.oracles.strict.addr
+}
 
 // TrustAnchors are the DS records of the parent zone, in presentation format.
 func (l *Lab) TrustAnchors(ctx context.Context) ([]string, error) {
@@ -97,7 +102,7 @@ func (l *Lab) Unbound(ctx context.Context, server, name string, qtype uint16) (V
 
 // UnboundAt has the resolver at an address of the lab validate.
 func UnboundAt(ctx context.Context, resolver, name string, qtype uint16) (Verdict, string, error) {
-	answer, err := askWithin(ctx, resolveTime, resolver, name, qtype)
+	answer, err := askPatiently(ctx, resolver, newQuestion(name, qtype))
 	if err != nil {
 		return "", "", err
 	}
@@ -108,7 +113,9 @@ func UnboundAt(ctx context.Context, resolver, name string, qtype uint16) (Verdic
 	case answer.Rcode == dns.RcodeSuccess || answer.Rcode == dns.RcodeNameError:
 		return Insecure, text, nil
 	}
-	unchecked, err := askUnchecked(ctx, resolver, name, qtype)
+	question := newQuestion(name, qtype)
+	question.CheckingDisabled = true
+	unchecked, err := askPatiently(ctx, resolver, question)
 	if err != nil {
 		return "", "", err
 	}
@@ -118,11 +125,14 @@ func UnboundAt(ctx context.Context, resolver, name string, qtype uint16) (Verdic
 	return Indeterminate, text, nil
 }
 
-// askUnchecked asks a resolver not to validate (CD).
-func askUnchecked(ctx context.Context, resolver, name string, qtype uint16) (*dns.Msg, error) {
-	question := newQuestion(name, qtype)
-	question.CheckingDisabled = true
-	return exchange(ctx, resolveTime, resolver, question)
+// askPatiently asks a resolver as users do, again when it takes too long: it
+// may have to find out first that a server does not answer.
+func askPatiently(ctx context.Context, resolver string, question *dns.Msg) (*dns.Msg, error) {
+	answer, err := exchange(ctx, resolveTime, resolver, question)
+	if err != nil {
+		answer, err = exchange(ctx, resolveTime, resolver, question)
+	}
+	return answer, err
 }
 
 // Delv has BIND's delv validate, with the parent's key as its trust anchor. It

@@ -18,10 +18,11 @@ type window struct{ from, until time.Duration }
 
 const day = 24 * time.Hour
 
-// The windows of a signer that works, of one that stopped, and of one whose
-// clock is ahead.
+// The windows of a signer that works, of one that stopped and will soon show
+// it, of one that stopped long ago, and of one whose clock is ahead.
 var (
 	present = window{-10 * day, 20 * day}
+	soon    = window{-30 * day, time.Hour}
 	past    = window{-40 * day, -10 * day}
 	future  = window{10 * day, 40 * day}
 )
@@ -53,7 +54,7 @@ func (b *seedbed) plantPresigned(ctx context.Context, r recipe) error {
 		return err
 	}
 	b.delegateWith(r, ksk.DNSKEY)
-	return b.plantSecond(ctx, r, "")
+	return errors.Join(b.plantSecond(ctx, r, ""), b.give(ctx, b.c1, r, r.orders))
 }
 
 // signingKey is a key with its private half.

@@ -126,6 +126,13 @@ func keyFaults() []recipe {
 		keys:      split,
 		orders:    [][]string{{"deactivate-zone-key", "$zone", "$0"}},
 		questions: all(Bogus),
+	}, {
+		code:      "keys-inactive",
+		story:     "all keys are published but none is active: nothing is signed",
+		keys:      split,
+		second:    unsigned,
+		orders:    [][]string{{"deactivate-zone-key", "$zone", "$0"}, {"deactivate-zone-key", "$zone", "$1"}},
+		questions: all(Bogus),
 	}}
 }
 
@@ -156,6 +163,18 @@ func signatureFaults() []recipe {
 		story:     "healthy: signed elsewhere and served as it came",
 		presigned: &presigning{keys: present, data: present},
 		questions: append(all(Secure), q("sub DS", Secure)),
+	}, {
+		code:      "presigned-edited",
+		story:     "a record was changed in a zone that is signed elsewhere: its signature is that of the old data",
+		presigned: &presigning{keys: present, data: present},
+		orders: [][]string{{"backend-cmd", "gsqlite3",
+			"UPDATE records SET content = '192.0.2.99' WHERE name = 'www.$zone' AND type = 'A'"}},
+		questions: []Question{q("www A", Bogus), q("www AAAA", Secure), q("no A", Secure), q("@ DNSKEY", Secure)},
+	}, {
+		code:      "expiring-soon",
+		story:     "the signer has stopped, and within the hour all signatures expire: healthy still",
+		presigned: &presigning{keys: soon, data: soon},
+		questions: all(Secure),
 	}}
 }
 
