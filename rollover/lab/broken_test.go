@@ -38,6 +38,7 @@ func TestSeeds(t *testing.T) {
 	wg.Wait()
 	t.Run("any server", func(t *testing.T) { testAnyServer(t, l, seeds) })
 	t.Run("strict", func(t *testing.T) { testStrict(t, l, seeds) })
+	t.Run("repair", func(t *testing.T) { testRepair(t, l, seeds) })
 }
 
 func startBroken(t *testing.T) (*Lab, []Seed) {
@@ -79,6 +80,19 @@ func testStrict(t *testing.T, l *Lab, seeds []Seed) {
 	}
 	verdictOf(t, "a strict Unbound", strict, "", bySeed(t, seeds, "split").Questions[0], Secure)
 	verdictOf(t, "a strict Unbound", strict, "", bySeed(t, seeds, "ds-of-two-algorithms").Questions[0], Bogus)
+}
+
+// A seed can be repaired at the parent, and every resolver notices.
+func testRepair(t *testing.T, l *Lab, seeds []Seed) {
+	seed := bySeed(t, seeds, "ds-digest-typo")
+	right, err := l.exportDS(t.Context(), l.c1, seed.Zone)
+	must(t, err)
+	must(t, l.SetDS(t.Context(), seed.Zone, right))
+	must(t, l.FlushValidator(t.Context()))
+	for _, server := range append(seed.NameServers, "") {
+		verdictOf(t, "Unbound", l.Unbound, server, seed.Questions[0], Secure)
+		verdictOf(t, "delv", l.Delv, server, seed.Questions[0], Secure)
+	}
 }
 
 func bySeed(t *testing.T, seeds []Seed, code string) Seed {

@@ -304,7 +304,7 @@ func controls() []recipe {
 		},
 	}, {
 		code:  "delegations",
-		story: "healthy: one child signed, one unsigned, one with the DS record of another key",
+		story: "healthy: one child signed, one unsigned, one with a typo in its DS record",
 		keys:  split,
 		questions: []Question{
 			q("www A", Secure), q("unsigned DS", Secure), q("signed DS", Secure), q("broken DS", Secure),
