@@ -18,7 +18,10 @@ func ask(ctx context.Context, addr, name string, qtype uint16) (*dns.Msg, error)
 }
 
 func askWithin(ctx context.Context, timeout time.Duration, addr, name string, qtype uint16) (*dns.Msg, error) {
-	question := newQuestion(name, qtype)
+	return exchange(ctx, timeout, addr, newQuestion(name, qtype))
+}
+
+func exchange(ctx context.Context, timeout time.Duration, addr string, question *dns.Msg) (*dns.Msg, error) {
 	client := &dns.Client{Net: "udp", Timeout: timeout}
 	answer, _, err := client.ExchangeContext(ctx, question, addr)
 	if err == nil && answer.Truncated {
@@ -26,7 +29,7 @@ func askWithin(ctx context.Context, timeout time.Duration, addr, name string, qt
 		answer, _, err = client.ExchangeContext(ctx, question, addr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("asking %s for %s %s: %w", addr, name, dns.TypeToString[qtype], err)
+		return nil, fmt.Errorf("asking %s for %s %s: %w", addr, question.Question[0].Name, dns.TypeToString[question.Question[0].Qtype], err)
 	}
 	return answer, nil
 }

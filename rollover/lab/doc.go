@@ -17,4 +17,17 @@
 // every record that it saw; Check then combines all versions that could have
 // been in somebody's cache at one moment, which is the exact model of what
 // validators can meet: RRsets are cached one by one, from any server.
+//
+// StartBroken builds another world, of zones that are broken in the ways in
+// which operators break them, with healthy ones between them (the table is in
+// seeds.go). Two oracles say what a validator makes of each: Unbound, and delv
+// of BIND. Since many faults show at one server only, each server of the
+// children has resolvers that ask no other:
+//
+//	127.0.53.9        a name server that never answers
+//	127.0.53.10       a strict validator: harden-algo-downgrade
+//	127.0.53.11       any server, not validating, for delv
+//	127.0.53.12, 13   127.0.53.3 only: validating, and not, for delv
+//	127.0.53.14, 15   127.0.53.4 only
+//	127.0.53.16, 17   127.0.53.9 only
 package lab

@@ -15,8 +15,11 @@ import (
 	"time"
 )
 
-// startTime bounds how long a lab may take to come up.
-const startTime = time.Minute
+// These bound how long a lab may take to come up, and one of many zones.
+const (
+	startTime       = time.Minute
+	startBrokenTime = 3 * time.Minute
+)
 
 // Lab is a running lab. Its methods may be used by several goroutines; the
 // ones that change something wait for each other.
@@ -32,6 +35,7 @@ type Lab struct {
 	mu             sync.Mutex
 	p1, p2, c1, c2 *server
 	validator      *server
+	oracles        oracles
 	stopped        bool
 }
 
@@ -39,18 +43,22 @@ type Lab struct {
 // signatures, the secondaries have transferred, and the validator has found
 // every child zone secure. ctx bounds the start only.
 func Start(ctx context.Context, o Options) (*Lab, error) {
+	return start(ctx, startTime, o, (*Lab).build)
+}
+
+func start(ctx context.Context, limit time.Duration, o Options, build func(*Lab, context.Context) error) (*Lab, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	l, err := prepare(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
-	err = l.build(ctx)
+	err = build(l, ctx)
 	l.mu.Unlock()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting a lab: %w", err), l.Stop())
@@ -88,6 +96,9 @@ func (l *Lab) newServer(name string, host int) *server {
 	return &server{name: name, dir: filepath.Join(l.Dir, name), addr: address(host, l.port)}
 }
 
+// lastHost is the highest address in a lab, with the oracles of StartBroken.
+const lastHost = 17
+
 // address is where the servers of a lab live. Linux routes all of 127/8 to
 // the machine itself.
 func address(host, port int) string { return fmt.Sprintf("127.0.53.%d:%d", host, port) }
@@ -100,11 +111,11 @@ func freePort() (int, error) {
 			return port, nil
 		}
 	}
-	return 0, errors.New("no port found that is free at 127.0.53.1 to 127.0.53.5: is all of 127.0.0.0/8 loopback here?")
+	return 0, fmt.Errorf("no port found that is free at 127.0.53.1 to 127.0.53.%d: is all of 127.0.0.0/8 loopback here?", lastHost)
 }
 
 func free(port int) bool {
-	for host := 1; host <= 5; host++ {
+	for host := 1; host <= lastHost; host++ {
 		tcp, err := net.Listen("tcp", address(host, port))
 		if err != nil {
 			return false
@@ -119,7 +130,9 @@ func free(port int) bool {
 	return true
 }
 
-func (l *Lab) servers() []*server { return []*server{l.p1, l.p2, l.c1, l.c2, l.validator} }
+func (l *Lab) servers() []*server {
+	return append([]*server{l.p1, l.p2, l.c1, l.c2, l.validator}, l.oracles.resolvers...)
+}
 
 // build fills the databases, then starts the servers, then waits.
 func (l *Lab) build(ctx context.Context) error {
@@ -223,6 +236,7 @@ func (l *Lab) Stop() error {
 		}
 	}
 	l.nursery.close()
+	all = append(all, l.oracles.sink.close())
 	if err := os.RemoveAll(l.Dir); err != nil {
 		all = append(all, fmt.Errorf("removing the folder of the lab: %w", err))
 	}

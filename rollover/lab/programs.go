@@ -17,6 +17,7 @@ type programs struct {
 	schema                    string // the SQL that makes an empty database
 	modules                   string // PowerDNS' module-dir; empty: as compiled in
 	validator, validatorAgent []string
+	delv                      []string // nil: not installed; only oracles need it
 }
 
 // Missing names the Debian packages that must be installed for a lab, none if
@@ -41,6 +42,7 @@ func findPrograms(root string) (programs, []string) {
 	p.modules = findModules(root)
 	p.validator = findProgram("", "unbound")
 	p.validatorAgent = findProgram("", "unbound-control")
+	p.delv = findProgram("", "delv")
 	need("pdns-server", p.server != nil && p.util != nil && p.control != nil)
 	need("pdns-backend-sqlite3", p.schema != "")
 	need("unbound", p.validator != nil && p.validatorAgent != nil)

@@ -225,3 +225,11 @@ func writeFile(path, text string) error {
 	}
 	return nil
 }
+
+func appendFile(path, text string) error {
+	have, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading a file of the lab: %w", err)
+	}
+	return writeFile(path, string(have)+text)
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"time"
@@ -23,18 +22,36 @@ func (l *Lab) startValidator(ctx context.Context) error {
 	if err := writeFile(l.AnchorFile(), anchorFile(l.options.Parent, anchors)); err != nil {
 		return err
 	}
-	s := l.validator
-	file := filepath.Join(s.dir, "unbound.conf")
-	if err := writeFile(file, l.validatorConfig(anchors)); err != nil {
+	if err := l.writeAnchors(anchors); err != nil {
 		return err
 	}
-	s.command = append(l.programs.validator, "-d", "-p", "-c", file)
+	stubs := []stub{{l.options.Parent, l.ParentServers()}}
+	for _, z := range l.options.Zones {
+		stubs = append(stubs, stub{z.Name, l.ChildServers()})
+	}
+	return l.launchResolver(l.validator, anchors, stubs)
+}
+
+// stub tells a resolver which servers to ask for a zone.
+type stub struct {
+	zone    string
+	servers []string // ip:port
+}
+
+// launchResolver starts an Unbound that is confined to the servers of its
+// stubs. more are further settings.
+func (l *Lab) launchResolver(s *server, anchors []string, stubs []stub, more ...string) error {
+	file := filepath.Join(s.dir, "unbound.conf")
+	if err := writeFile(file, l.resolverConfig(s, anchors, stubs, more)); err != nil {
+		return err
+	}
+	s.command = append(l.programs.validator[:len(l.programs.validator):len(l.programs.validator)], "-d", "-p", "-c", file)
 	return l.launch(s)
 }
 
 // AnchorFile is a file with the DS records of the parent zone in zone-file
 // form, the only trust anchor of the lab.
-func (l *Lab) AnchorFile() string { return filepath.Join(l.Dir, "anchors") }
+func (l *Lab) AnchorFile() string { return filepath.Join(l.Dir, "anchors.zone") }
 
 func anchorFile(zone string, records []string) string {
 	var b strings.Builder
@@ -44,11 +61,11 @@ func anchorFile(zone string, records []string) string {
 	return b.String()
 }
 
-func (l *Lab) validatorConfig(anchors []string) string {
+func (l *Lab) resolverConfig(s *server, anchors []string, stubs []stub, more []string) string {
 	var b strings.Builder
-	parent, s := l.options.Parent, l.validator
+	parent := l.options.Parent
 	fmt.Fprintf(&b, "server:\n")
-	for _, setting := range []string{
+	for _, setting := range append([]string{
 		"interface: " + s.ip(),
 		fmt.Sprintf("port: %d", l.port),
 		"outgoing-interface: " + s.ip(), // from here the kernel reaches loopback only
@@ -67,26 +84,20 @@ func (l *Lab) validatorConfig(anchors []string) string {
 		"ede: yes",
 		"aggressive-nsec: no", // random names shall be asked for, not denied by what is known
 		`module-config: "validator iterator"`,
-	} {
+	}, more...) {
 		fmt.Fprintf(&b, "  %s\n", setting)
 	}
 	for _, ds := range anchors {
 		fmt.Fprintf(&b, "  trust-anchor: %q\n", parent+" DS "+ds)
 	}
 	fmt.Fprintf(&b, "remote-control:\n  control-enable: yes\n  control-interface: %q\n  control-use-cert: no\n", filepath.Join(s.dir, "control"))
-	stub(&b, parent, l.p1, l.p2)
-	for _, z := range l.options.Zones {
-		stub(&b, z.Name, l.c1, l.c2)
+	for _, stub := range stubs {
+		fmt.Fprintf(&b, "stub-zone:\n  name: %q\n", stub.zone)
+		for _, addr := range stub.servers {
+			fmt.Fprintf(&b, "  stub-addr: %s\n", strings.Replace(addr, ":", "@", 1))
+		}
 	}
 	return b.String()
-}
-
-func stub(b *strings.Builder, zone string, servers ...*server) {
-	fmt.Fprintf(b, "stub-zone:\n  name: %q\n", zone)
-	for _, s := range servers {
-		host, port, _ := net.SplitHostPort(s.addr) // built by us
-		fmt.Fprintf(b, "  stub-addr: %s@%s\n", host, port)
-	}
 }
 
 // awaitSecure waits until the validator finds every zone secure.
@@ -106,13 +117,16 @@ func (l *Lab) awaitSecure(ctx context.Context) error {
 	return nil
 }
 
-// FlushValidator empties the caches of the validator.
+// FlushValidator empties the caches of the validator, and of the other
+// resolvers if there are any.
 func (l *Lab) FlushValidator(ctx context.Context) error {
-	command := append(l.programs.validatorAgent[:len(l.programs.validatorAgent):len(l.programs.validatorAgent)],
-		"-c", filepath.Join(l.validator.dir, "unbound.conf"))
-	for _, order := range [][]string{{"flush_zone", l.options.Parent}, {"flush_bogus"}, {"flush_infra", "all"}} {
-		if _, err := run(ctx, append(command[:len(command):len(command)], order...)); err != nil {
-			return err
+	for _, s := range append([]*server{l.validator}, l.oracles.resolvers...) {
+		command := append(l.programs.validatorAgent[:len(l.programs.validatorAgent):len(l.programs.validatorAgent)],
+			"-c", filepath.Join(s.dir, "unbound.conf"))
+		for _, order := range [][]string{{"flush_zone", l.options.Parent}, {"flush_bogus"}, {"flush_infra", "all"}} {
+			if _, err := run(ctx, append(command[:len(command):len(command)], order...)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
