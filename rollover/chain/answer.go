@@ -40,29 +40,19 @@ func ProveAnswer(p *Pool, name string, rrtype uint16, m *dns.Msg) Answer {
 		v, proof := prove(p, s, m)
 		return Answer{Verdict: v, Kind: AnswerData, Proof: proof, Set: s, TTL: s.TTL(), Expires: proof.Expires}
 	}
-	for _, s := range sets {
-		if s.Type == dns.TypeDNAME && below(s.Owner, name) {
-			v, proof := prove(p, s, m)
-			return Answer{Verdict: v, Kind: AnswerAlias, Alias: renamed(name, s), Proof: proof, Set: s, TTL: s.TTL(), Expires: proof.Expires}
-		}
-	}
-	if s, ok := Find(sets, name, dns.TypeCNAME); ok {
+	if s, ok := aliasOf(sets, name); ok {
 		v, proof := prove(p, s, m)
-		return Answer{Verdict: v, Kind: AnswerAlias, Alias: target(s), Proof: proof, Set: s, TTL: s.TTL(), Expires: proof.Expires}
+		return Answer{Verdict: v, Kind: AnswerAlias, Alias: target(name, s), Proof: proof, Set: s, TTL: s.TTL(), Expires: proof.Expires}
 	}
 	return denied(p, name, rrtype, m)
 }
 
-func target(s Set) string {
+// target is where an alias sends a name (RFC 6672 section 2.2); empty when the
+// result is too long to be one.
+func target(name string, s Set) string {
 	if c, ok := s.Records[0].(*dns.CNAME); ok {
 		return dns.CanonicalName(c.Target)
 	}
-	return ""
-}
-
-// renamed is where a DNAME sends a name (RFC 6672 section 2.2); empty when the
-// result is too long to be one.
-func renamed(name string, s Set) string {
 	d, ok := s.Records[0].(*dns.DNAME)
 	if !ok {
 		return ""

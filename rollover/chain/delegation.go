@@ -34,6 +34,7 @@ type Delegation struct {
 	Since   time.Time     // inception of the signature that decides
 	Expires time.Time     // of the signature that decides
 	Proof   Proof         // of the DS set
+	OptOut  bool          // it is proven only that there is no signed delegation
 }
 
 // ProveDelegation judges the answer of a parent zone, whose keys are in the
@@ -47,10 +48,8 @@ func ProveDelegation(p *Pool, name string, m *dns.Msg) Delegation {
 	if s, ok := Find(sets, name, dns.TypeDS); ok {
 		return signedDelegation(p, s)
 	}
-	for _, alias := range sets {
-		if alias.Type == dns.TypeCNAME && alias.Owner == name || alias.Type == dns.TypeDNAME && below(alias.Owner, name) {
-			return aliased(p, alias, m)
-		}
+	if alias, ok := aliasOf(sets, name); ok {
+		return aliased(p, alias, m)
 	}
 	return deniedDelegation(p, name, m)
 }
@@ -80,6 +79,18 @@ func dsOf(s Set) []rollover.DS {
 	return slices.Compact(out)
 }
 
+// aliasOf is the alias that an answer has for a name: a DNAME above it, whose
+// CNAME is made by the server and not signed (RFC 6672 section 5.3.1), or else
+// a CNAME.
+func aliasOf(sets []Set, name string) (Set, bool) {
+	for _, s := range sets {
+		if s.Type == dns.TypeDNAME && below(s.Owner, name) {
+			return s, true
+		}
+	}
+	return Find(sets, name, dns.TypeCNAME)
+}
+
 // aliased: where an alias is, or stands in, there is no delegation.
 func aliased(p *Pool, alias Set, m *dns.Msg) Delegation {
 	v, proof := prove(p, alias, m)
@@ -107,7 +118,7 @@ func deniedDelegation(p *Pool, name string, m *dns.Msg) Delegation {
 	out.Verdict = secure()
 	own, there := d.match(name)
 	if there && own.has(dns.TypeNS) || !there && s.optOut {
-		out.Cut = CutUnsigned
+		out.Cut, out.OptOut = CutUnsigned, !there
 		out.Verdict = insecure(CodeUnsecured, "proven: there is no DS for "+name)
 	}
 	return out

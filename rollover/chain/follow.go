@@ -56,21 +56,47 @@ func (w Walk) lead(ctx context.Context, name string, g Goal, first bool) (d *des
 	case g.Type == dns.TypeDNSKEY && d.zone.Name == name:
 		return d, ""
 	case g.Type == dns.TypeDS:
-		found, link := d.delegation(ctx, name)
-		d.links, d.verdict = append(d.links, link), found.Verdict
+		d.parentSays(ctx, name)
 		return d, ""
 	}
 	answer, link := d.answer(ctx, LinkData, name, g.Type)
 	link.laggards()
 	d.links, d.verdict = append(d.links, link), answer.Verdict
-	if answer.Security == rollover.Bogus || answer.Security == rollover.Indeterminate {
-		d.broken = d.zone.Name
+	if answer.Security != rollover.Secure && d.doubt != nil {
+		d.confirm()
 	}
 	if first && g.Absent != "" && dns.IsSubDomain(d.zone.Name, g.Absent) {
 		_, denial := d.answer(ctx, LinkDenial, g.Absent, dns.TypeA)
+		denial.laggards()
 		d.links = append(d.links, denial)
 	}
 	return d, answer.Alias
+}
+
+// confirm says that a suspicion was right: the chain breaks there.
+func (d *descent) confirm() {
+	d.verdict = *d.doubt
+	for i := range d.links {
+		if l := &d.links[i]; l.Kind == LinkDS && l.Name == d.broken {
+			l.Mark = MarkBroken
+		}
+	}
+}
+
+// parentSays asks for a DS set as the goal. That there is none is as good an
+// answer as one, if it is proven.
+func (d *descent) parentSays(ctx context.Context, name string) {
+	found, link := d.delegation(ctx, name)
+	if found.Cut == CutUnsigned && !found.OptOut {
+		found.Verdict, link.Security, link.Code = secure(), rollover.Secure, ""
+		for i := range link.Answers {
+			if link.Answers[i].Code == CodeUnsecured {
+				link.Answers[i].Security, link.Answers[i].Code = rollover.Secure, ""
+			}
+		}
+		link.Mark = link.mark()
+	}
+	d.links, d.verdict = append(d.links, link), found.Verdict
 }
 
 // unsecured looks whether a zone without DS is signed all the same: then the

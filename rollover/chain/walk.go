@@ -52,6 +52,8 @@ func (w Walk) Zone(ctx context.Context, name string) (Zone, Verdict) {
 	switch {
 	case d.verdict.Security != rollover.Secure:
 		return Zone{}, d.verdict
+	case d.zone.Name != name && d.doubt != nil:
+		return Zone{}, *d.doubt
 	case d.zone.Name != name:
 		return Zone{}, bogus(CodeSigner, fmt.Sprintf("%s is no zone: it belongs to %s", name, d.zone.Name))
 	}
@@ -66,6 +68,7 @@ type descent struct {
 	verdict Verdict // secure: the chain holds down to zone, and the name is in it
 	broken  string  // the zone below, where the chain ends
 	noName  bool
+	doubt   *Verdict // why it is not proven that a name in between is no delegation
 }
 
 // descend follows the chain from the closest anchor down to the zone that a
@@ -110,6 +113,10 @@ func (d *descent) step(ctx context.Context, name string) bool {
 		return true
 	}
 	found, link := d.delegation(ctx, name)
+	if found.Security == rollover.Bogus && found.Cut != CutSigned {
+		d.suspect(found.Verdict, link)
+		return true
+	}
 	if found.Cut != CutNone && found.Cut != CutNoName || found.Security != rollover.Secure {
 		d.links = append(d.links, link)
 	}
@@ -122,6 +129,16 @@ func (d *descent) step(ctx context.Context, name string) bool {
 		return true
 	}
 	return d.enter(ctx, name, Trust{DS: found.DS})
+}
+
+// suspect notes that it is not proven whether a name is delegated. If the zone
+// itself has signed what is below, it need not be: validators do not ask.
+func (d *descent) suspect(v Verdict, link Link) {
+	link.Mark = MarkWarning
+	d.links = append(d.links, link)
+	if d.doubt == nil {
+		d.doubt, d.broken = &v, link.Name
+	}
 }
 
 // enter proves the keys of the next zone; false when they are not.

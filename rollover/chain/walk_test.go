@@ -88,7 +88,7 @@ func TestFollow(t *testing.T) {
 		{"x.wild.zone.example.", dns.TypeA, rollover.Secure},
 		{"x.y.wild.zone.example.", dns.TypeA, rollover.Secure},
 		{"x.wild.zone.example.", dns.TypeTXT, rollover.Secure},
-		{"away.zone.example.", dns.TypeDS, rollover.Insecure},
+		{"away.zone.example.", dns.TypeDS, rollover.Secure}, // proven that there is none
 		{"x.away.zone.example.", dns.TypeA, rollover.Insecure},
 		{"open.example.", dns.TypeSOA, rollover.Insecure},
 		{"www.hashed.example.", dns.TypeA, rollover.Secure},
@@ -103,7 +103,8 @@ func TestFollow(t *testing.T) {
 		{"www.loose.example.", dns.TypeA, rollover.Secure},
 		{"www.loose.example.", dns.TypeTXT, rollover.Secure},
 		{"x.away.loose.example.", dns.TypeA, rollover.Insecure},
-		{"no.loose.example.", dns.TypeA, rollover.Insecure}, // it may be an unsigned delegation
+		{"away.loose.example.", dns.TypeDS, rollover.Insecure}, // not denied by name
+		{"no.loose.example.", dns.TypeA, rollover.Insecure},    // it may be an unsigned delegation
 	}
 	for _, tc := range cases {
 		got := w.trace(tc.name, tc.rrtype)

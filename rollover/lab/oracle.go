@@ -221,7 +221,7 @@ func (l *Lab) startOracles(ctx context.Context, stubs []stub) error {
 	if err != nil {
 		return err
 	}
-	if err := l.writeAnchors(anchors); err != nil {
+	if err := errors.Join(l.writeAnchors(anchors), writeFile(l.AnchorFile(), anchorFile(l.options.Parent, anchors))); err != nil {
 		return err
 	}
 	if err := l.launchResolver(l.oracles.strict, anchors, stubs, "harden-algo-downgrade: yes"); err != nil {
