@@ -3,6 +3,7 @@ module rollover
 go 1.25.0
 
 require (
+	github.com/beevik/ntp v1.4.3
 	github.com/miekg/dns v1.1.73
 	github.com/pelletier/go-toml/v2 v2.4.3
 	github.com/rogpeppe/go-internal v1.16.0

@@ -33,6 +33,19 @@ const (
 	noKeysLine      = "No keys for zone '" // on stderr, with exit code 0
 )
 
+// parseZoneList reads one name a line, as list-all-zones prints them.
+func parseZoneList(stdout []byte) (zones, odd []string) {
+	for _, line := range lines(stdout) {
+		name, err := rollover.ParseZone(line)
+		if err != nil {
+			odd = append(odd, line)
+			continue
+		}
+		zones = append(zones, name)
+	}
+	return zones, odd
+}
+
 // lines splits output into lines without their line feeds.
 func lines(text []byte) []string {
 	text = bytes.TrimSuffix(text, []byte("\n"))

@@ -172,6 +172,19 @@ func TestInventoryOfMetadataWithLineFeeds(t *testing.T) {
 	}
 }
 
+func TestZoneList(t *testing.T) {
+	for _, tr := range transcripts(t, "349-*") {
+		zones, odd := parseZoneList([]byte(tr.stdout))
+		if len(zones) != 16 || !slices.Contains(zones, "example.com.") || len(odd) > 0 {
+			t.Errorf("%s: zones %v, odd %v", tr.version, zones, odd)
+		}
+	}
+	zones, odd := parseZoneList([]byte("a.test\nb\\195\\188cher.test\n.\n"))
+	if !slices.Equal(zones, []string{"a.test.", "."}) || len(odd) != 1 {
+		t.Errorf("zones %v, odd %v", zones, odd)
+	}
+}
+
 func TestNewID(t *testing.T) {
 	for _, c := range []struct {
 		stdout string

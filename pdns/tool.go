@@ -62,6 +62,18 @@ func (t *Tool) Version(ctx context.Context) (string, error) {
 	return version, nil
 }
 
+// Zones runs list-all-zones, which leaves out zones without an SOA. Names that
+// rollover takes for no zone come back as they were printed, in odd.
+func (t *Tool) Zones(ctx context.Context) (zones, odd []string, err error) {
+	c := t.pdnsutil("", "--", "list-all-zones")
+	out, err := t.run(ctx, c, contentsLimit)
+	if err != nil {
+		return nil, nil, err
+	}
+	zones, odd = parseZoneList(out.stdout)
+	return zones, odd, nil
+}
+
 // Inventory runs show-zone, the only command that prints flags, algorithm
 // numbers, ids and public keys together.
 func (t *Tool) Inventory(ctx context.Context, zone string) (rollover.Inventory, error) {

@@ -409,6 +409,12 @@ func (k Kind) records(step string) []Record {
 	return out
 }
 
+// Question is everything there is to ask about a zone of which a dossier is
+// kept, or could be.
+func (e *Engine) Question(d Dossier) Question {
+	return e.visit(d).question(RecordDNSKEY, RecordData, RecordDS)
+}
+
 func (v *visit) question(records ...Record) Question {
 	q := Question{
 		Zone: v.dossier.Zone, Records: records, Samples: v.dossier.Ledger.Samples,

@@ -30,7 +30,6 @@ func Health(s Sighting, p Policy, l Limits) []Finding {
 	e.children()
 	e.agreement()
 	e.algorithms()
-	e.clock()
 	return worstFirst(e.findings)
 }
 
@@ -315,12 +314,6 @@ func algorithmsOf(keys []DNSKEY) []uint8 {
 		}
 	}
 	return out
-}
-
-func (e *examination) clock() {
-	if e.sighting.At.Unsynchronised {
-		e.add(FindingClock, SeverityWarning, Server{}, "the clock of this machine is not synchronised (adjtimex): signatures may be judged wrongly", "chronyc tracking, or timedatectl")
-	}
 }
 
 // bare is a zone name as pdnsutil prints it.

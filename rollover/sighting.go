@@ -21,6 +21,7 @@ type Question struct {
 	Known         []Server // servers of earlier looks: still asked when no delegation names them any more
 	Exclude       []string // host names or addresses (with or without port) that are not asked
 	Validators    bool     // ask the validating resolvers for the DS set too
+	Opinions      bool     // ask them about the zone itself, and whether they validate at all
 	Validate      bool     // prove what the parent's servers say, from a trust anchor down
 }
 
@@ -113,5 +114,10 @@ type ValidatorSighting struct {
 	Unknown string `json:"unknown,omitempty"` // why it gave no usable answer
 	AD      bool   `json:"ad"`                // it says that it validated the answer
 	Bogus   bool   `json:"bogus,omitempty"`   // SERVFAIL, with an answer when checking is disabled
-	Set     []DS   `json:"set"`
+	Text    string `json:"text,omitempty"`    // what it says of that (RFC 8914), quoted
+	// Authoritative: it answers from a copy of its own, and validates nothing.
+	Authoritative bool `json:"authoritative,omitempty"`
+	// Blind: it has no AD for the zone of the trust anchor either.
+	Blind bool `json:"blind,omitempty"`
+	Set   []DS `json:"set"`
 }

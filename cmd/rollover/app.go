@@ -28,7 +28,7 @@ func (m *mouth) app() *cli.App {
 		Action:               m.noCommand,
 		Commands: m.common([]*cli.Command{
 			m.startCommand(), m.statusCommand(), m.advanceCommand(), m.planCommand(), m.dsCommand(), m.watchCommand(), m.historyCommand(),
-			m.pauseCommand(), m.resumeCommand(), m.cancelCommand(), m.excludeCommand(), m.traceCommand(), m.labCommand(), m.versionCommand(),
+			m.pauseCommand(), m.resumeCommand(), m.cancelCommand(), m.excludeCommand(), m.checkCommand(), m.traceCommand(), m.labCommand(), m.versionCommand(),
 		}),
 	}
 }
@@ -54,6 +54,9 @@ func (m *mouth) common(commands []*cli.Command) []*cli.Command {
 			&cli.StringFlag{Name: "config", Usage: "configuration `FILE`; " + defaultConfig + " if there is one, else built-in defaults"},
 			&cli.StringFlag{Name: "state", Usage: "state `FILE`, instead of the configured one"},
 		)
+		if c.OnUsageError != nil {
+			continue
+		}
 		c.OnUsageError = func(c *cli.Context, err error, _ bool) error {
 			return usage("%v: see rollover %s --help", err, c.Command.Name)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -136,7 +137,7 @@ func (m *mouth) traceText(t chain.Trace) {
 	fmt.Fprintf(m.out, "%s %s: %s\n", t.Name, t.Type, t.Security)
 	table := table{columns: []string{"  ", "NAME", "TYPE", "WHAT"}}
 	for _, l := range t.Links {
-		table.add("  "+sign[l.Mark], plain(l.Name), linkType(l), plain(linkWhat(l)))
+		table.add("  "+sign[l.Mark], plain(linkName(l)), linkType(l), plain(linkWhat(l)+linkAsked(l)))
 		for _, line := range linkServers(l) {
 			table.add("", "", "", plain(line))
 		}
@@ -148,12 +149,19 @@ func (m *mouth) traceText(t chain.Trace) {
 	}
 }
 
+func linkName(l chain.Link) string {
+	if l.Kind == chain.LinkDenial {
+		return "(no such name)." + l.Zone
+	}
+	return l.Name
+}
+
 func linkType(l chain.Link) string {
 	switch l.Kind {
 	case chain.LinkAnchor:
 		return "anchor"
 	case chain.LinkDenial:
-		return "(none)"
+		return "denial"
 	}
 	return l.Type
 }
@@ -201,13 +209,12 @@ func shorten(digest string) string {
 func keyWords(keys []chain.KeyFact) string {
 	words := make([]string, len(keys))
 	for i, k := range keys {
-		role := "ZSK"
+		words[i] = fmt.Sprintf("key %d/%s", k.Tag, algorithmName(k.Algorithm))
 		if k.Flags&1 == 1 {
-			role = "KSK"
+			words[i] += " SEP"
 		}
-		words[i] = fmt.Sprintf("%s %d/%s", role, k.Tag, algorithmName(k.Algorithm))
 		if k.Trusted {
-			words[i] += " (trusted)"
+			words[i] += " trusted"
 		}
 	}
 	return strings.Join(words, ", ")
@@ -237,23 +244,33 @@ func algorithmName(algorithm uint8) string {
 	return fmt.Sprint(algorithm)
 }
 
-// linkServers is who was asked: in one line where all said the same, else one
-// for each.
+// unanimous says whether all servers said the same.
+func unanimous(l chain.Link) bool {
+	return !slices.ContainsFunc(l.Answers, func(a chain.AnswerFact) bool {
+		return a.Security != l.Answers[0].Security || a.Code != l.Answers[0].Code
+	})
+}
+
+// linkAsked is who was asked, where all said the same.
+func linkAsked(l chain.Link) string {
+	if len(l.Answers) == 0 || !unanimous(l) {
+		return ""
+	}
+	names := make([]string, len(l.Answers))
+	for i, a := range l.Answers {
+		names[i] = a.Server
+	}
+	return " [" + strings.Join(names, ", ") + "]"
+}
+
+// linkServers is a line for each server, where they did not say the same.
 func linkServers(l chain.Link) []string {
-	if l.Kind == chain.LinkAnchor || len(l.Answers) == 0 {
+	if unanimous(l) {
 		return nil
 	}
-	var names, lines []string
-	same := true
+	var lines []string
 	for _, a := range l.Answers {
-		names = append(names, a.Server)
-		same = same && a.Security == l.Answers[0].Security && a.Code == l.Answers[0].Code
-	}
-	if same {
-		return []string{"  asked " + strings.Join(names, ", ")}
-	}
-	for _, a := range l.Answers {
-		line := fmt.Sprintf("  asked %s: %s", a.Server, a.Security)
+		line := fmt.Sprintf("  %s: %s", a.Server, a.Security)
 		if a.Text != "" {
 			line += ": " + a.Text
 		}

@@ -52,6 +52,14 @@ func exitCode(err error) int {
 
 // fail says what went wrong, in one line on stderr, unless it was said before.
 func (m *mouth) fail(err error) int {
+	var verdict errVerdict
+	switch {
+	case errors.As(err, &verdict):
+		return exitOf(verdict.severity)
+	case errors.Is(err, errUnknownState):
+		fmt.Fprintf(m.out, "ROLLOVER UNKNOWN - %s\n", pipeless(err.Error()))
+		return exitOf(rollover.SeverityUnknown)
+	}
 	if !errors.Is(err, errTold) {
 		fmt.Fprintf(m.err, "rollover: %v\n", err)
 	}

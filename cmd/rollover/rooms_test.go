@@ -28,7 +28,7 @@ func rooms() map[string][]string {
 		"store":                    {"rollover/rollover", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors", "golang.org/x/sys/unix"},
 		"cmd/rollover": {
 			"rollover/rollover", "rollover/rollover/probe", "rollover/rollover/product", "rollover/rollover/chain", "rollover/rollover/lab", "rollover/pdns", "rollover/store",
-			"github.com/urfave/cli/v2", "github.com/pelletier/go-toml/v2", "golang.org/x/net/idna", "golang.org/x/sys/unix", "golang.org/x/term",
+			"github.com/urfave/cli/v2", "github.com/beevik/ntp", "github.com/pelletier/go-toml/v2", "golang.org/x/net/idna", "golang.org/x/sys/unix", "golang.org/x/term",
 		},
 	}
 }

@@ -35,21 +35,21 @@ type box struct {
 
 // Sizes of the drawing, in pixels.
 const (
-	boxWidth  = 860
 	lineStep  = 18
 	boxGap    = 34
 	boxTop    = 30
-	lineChars = 112 // what fits into a box
+	boxFoot   = 8
+	lineChars = 108 // what fits into a box
 )
 
 func boxes(t chain.Trace) (out []box, height int) {
 	y := 10
 	for i, l := range t.Links {
-		b := box{Y: y, Title: fmt.Sprintf("%s %s", l.Name, linkType(l)), Mark: string(l.Mark), Colour: colour(l), Dashed: l.Mark == chain.MarkBroken, Last: i == len(t.Links)-1}
-		for _, text := range append([]string{linkWhat(l)}, linkServers(l)...) {
+		b := box{Y: y, Title: fmt.Sprintf("%s %s", linkName(l), linkType(l)), Mark: string(l.Mark), Colour: colour(l), Dashed: l.Mark == chain.MarkBroken, Last: i == len(t.Links)-1}
+		for _, text := range append([]string{linkWhat(l) + linkAsked(l)}, linkServers(l)...) {
 			b.Lines = append(b.Lines, folded(plain(strings.TrimSpace(text)))...)
 		}
-		b.Height = boxTop + lineStep*len(b.Lines)
+		b.Height = boxTop + boxFoot + lineStep*len(b.Lines)
 		y += b.Height + boxGap
 		out = append(out, b)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"rollover/rollover"
 )
@@ -48,13 +49,13 @@ func (t *table) print(w io.Writer) {
 	all := append([][]string{t.columns}, t.rows...)
 	for _, row := range all {
 		for i, cell := range row {
-			width[i] = max(width[i], len(cell)) // all ASCII
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
 		}
 	}
 	for _, row := range all {
 		var line strings.Builder
 		for i, cell := range row {
-			line.WriteString(cell + strings.Repeat(" ", width[i]-len(cell)+2))
+			line.WriteString(cell + strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell)+2))
 		}
 		fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
 	}

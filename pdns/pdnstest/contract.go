@@ -25,6 +25,7 @@ func RunContract(t *testing.T, start func(t *testing.T, zones ...Zone) World) {
 		{"a zone without keys", c.plainZone},
 		{"a presigned zone has no keys of ours", c.presignedZone},
 		{"a zone that is not there", c.unknownZone},
+		{"all zones are listed", c.allZones},
 		{"contents", c.contents},
 		{"a ZSK is made, used, and taken away", c.rollZSK},
 		{"a KSK is made active, and removed", c.rollKSK},
@@ -153,6 +154,20 @@ func (c *contract) unknownZone(t *testing.T) {
 	}
 	if _, err := c.Tool.BumpSerial(t.Context(), "nozone.test."); err == nil {
 		t.Error("BumpSerial gave no error")
+	}
+}
+
+func (c *contract) allZones(t *testing.T) {
+	got, odd, err := c.Tool.Zones(t.Context())
+	must(t, err)
+	slices.Sort(got)
+	want := []string{}
+	for _, z := range contractZones() {
+		want = append(want, z.Name+".")
+	}
+	slices.Sort(want)
+	if !slices.Equal(got, want) || len(odd) > 0 {
+		t.Errorf("zones %v and %v, expected %v", got, odd, want)
 	}
 }
 

@@ -70,6 +70,12 @@ func RootAnchors() Anchors {
 	}}}
 }
 
+// Above is the closest zone with an anchor that a name is in.
+func (a Anchors) Above(name string) (string, bool) {
+	zone, _, ok := a.above(name)
+	return zone, ok
+}
+
 // above is the closest zone with an anchor that a name is in.
 func (a Anchors) above(name string) (string, Trust, bool) {
 	for _, zone := range append([]string{name}, enclosers(".", name)...) {

@@ -154,8 +154,7 @@ func (l *Link) laggards() {
 			continue
 		}
 		behind := fmt.Sprintf("has serial %d where others have %d", a.Serial, newest)
-		a.Text = strings.TrimPrefix(a.Text+"; "+behind, "; ")
-		a.Code = CodeLagging
+		a.Text, a.Code = behind, CodeLagging
 		if l.Mark == MarkGood {
 			l.Mark = MarkWarning
 		}
@@ -238,7 +237,7 @@ func (t *Trace) blame() {
 		for j := range l.Answers {
 			a := &l.Answers[j]
 			if text := behind[a.Server]; text != "" && a.Code != CodeLagging && a.Security == rollover.Bogus && l.Zone == t.lowest() {
-				a.Code, a.Text = CodeLagging, text+": it is behind, and "+a.Text
+				a.Code, a.Text = CodeLagging, text+", and so its keys and signatures"
 			}
 			if l.Security == rollover.Secure && a.Code == CodeKeysMissing {
 				a.Code, a.Text = CodeUnsigned, "serves the zone unsigned: it has no DNSKEY set"

@@ -107,9 +107,9 @@ func (c *Client) validatorAddress(ctx context.Context, text string) (netip.AddrP
 // means that validation failed; any other SERVFAIL means nothing.
 func (c *Client) askValidator(ctx context.Context, at netip.AddrPort, zone string) rollover.ValidatorSighting {
 	out := rollover.ValidatorSighting{Address: at.String()}
-	m, err := c.exchange(ctx, at, validated(zone, false))
+	m, err := c.exchange(ctx, at, validated(zone, dns.TypeDS, false))
 	if err == nil && m.Rcode == dns.RcodeServerFailure {
-		unchecked, err := c.exchange(ctx, at, validated(zone, true))
+		unchecked, err := c.exchange(ctx, at, validated(zone, dns.TypeDS, true))
 		out.Bogus = err == nil && answered(unchecked)
 	}
 	switch {
@@ -144,8 +144,8 @@ func answered(m *dns.Msg) bool {
 
 // validated is a question to a validating resolver. The AD bit asks for the AD
 // bit (RFC 6840 section 5.7).
-func validated(zone string, checkingDisabled bool) *dns.Msg {
-	m := question(zone, dns.TypeDS)
+func validated(zone string, rrtype uint16, checkingDisabled bool) *dns.Msg {
+	m := question(zone, rrtype)
 	m.RecursionDesired, m.AuthenticatedData, m.CheckingDisabled = true, true, checkingDisabled
 	m.SetEdns0(ednsSize, true)
 	return m

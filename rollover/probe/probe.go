@@ -92,7 +92,10 @@ func (c *Client) ask(ctx context.Context, q rollover.Question) ([]visit, []rollo
 	defer cancel()
 	var opinions []rollover.ValidatorSighting
 	var others sync.WaitGroup
-	if q.Validators {
+	switch {
+	case q.Opinions:
+		others.Go(func() { opinions = c.askOpinions(ctx, q.Zone) })
+	case q.Validators:
 		others.Go(func() { opinions = c.askValidators(ctx, q.Zone) })
 	}
 	targets, err := c.find(ctx, q)
