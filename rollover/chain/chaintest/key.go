@@ -92,3 +92,6 @@ func (k Key) Expanded(t testing.TB, owner, rdata string) ([]dns.RR, *dns.RRSIG) 
 	sig.Hdr.Name = owner
 	return RRs(t, owner+" 60 IN "+rdata), sig
 }
+
+// TrySign completes a signature over a set, or says why it cannot.
+func (k Key) TrySign(sig *dns.RRSIG, set []dns.RR) error { return sig.Sign(k.private, set) }
