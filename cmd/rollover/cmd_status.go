@@ -19,7 +19,7 @@ func (m *mouth) statusCommand() *cli.Command {
 		ArgsUsage: "[ZONE...]",
 		Description: "Without a zone: a line for each zone, and the full story of those that are not ended if they are few.\n" +
 			"Asks no server and runs no pdnsutil: it tells what the last advance saw.",
-		Flags:  []cli.Flag{zoneFlag(), &cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "name the configuration and state file too"}},
+		Flags:  []cli.Flag{zoneFlag(), &cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "name the configuration and state file too, and how long a leaked key would be of use"}},
 		Action: m.status,
 	}
 }
@@ -50,11 +50,11 @@ func (m *mouth) status(c *cli.Context) error {
 		}
 		fmt.Fprintln(m.out)
 	}
-	return m.stories(w, names)
+	return m.stories(w, names, c.Bool("verbose"))
 }
 
 // stories tells zones in full.
-func (m *mouth) stories(w *world, names []string) error {
+func (m *mouth) stories(w *world, names []string, verbose bool) error {
 	all, err := w.dossiers(names)
 	if err != nil {
 		return err
@@ -70,6 +70,9 @@ func (m *mouth) stories(w *world, names []string) error {
 			fmt.Fprintln(m.out)
 		}
 		m.statusText(s, w.config.setting(d.Zone).Policy)
+		if verbose {
+			fmt.Fprintf(m.out, "  %-12s %s\n", "if leaked", rollover.Leaked(d.Ledger, d.Roll.Keys))
+		}
 	}
 	return failed
 }

@@ -21,11 +21,15 @@ const (
 	maxKeyLength  = 520 // octets; RSA of 4096 bits, the most that DNSSEC has (RFC 5702 section 2)
 )
 
-// Pool is the keys of one zone to try on signatures, at one moment.
+// Pool is the keys of one zone to try on signatures, at one moment. It is not
+// for several goroutines at once.
 type Pool struct {
 	zone string
 	now  time.Time
 	keys map[keyID][]rollover.DNSKEY
+	// known is the outcome for sets that were checked before: the SOA and the
+	// NSEC of a zone come with every answer that there is nothing.
+	known map[string]error
 }
 
 type keyID struct {
@@ -36,7 +40,7 @@ type keyID struct {
 // NewPool takes keys in the order of trust: with more than MaxKeysPerTag of
 // one tag, the first ones are tried.
 func NewPool(zone string, now time.Time, keys ...rollover.DNSKEY) *Pool {
-	p := &Pool{zone: zone, now: now, keys: map[keyID][]rollover.DNSKEY{}}
+	p := &Pool{zone: zone, now: now, keys: map[keyID][]rollover.DNSKEY{}, known: map[string]error{}}
 	for _, k := range keys {
 		id := keyID{record(zone, k).KeyTag(), k.Algorithm}
 		if len(p.keys[id]) < MaxKeysPerTag && !slices.Contains(p.keys[id], k) {
@@ -107,11 +111,36 @@ func (p *Pool) signerOf(s Set, sig *dns.RRSIG, checks *int) (rollover.DNSKEY, er
 			return k, faultf(CodeTooMuch, "not checked: more than %d signatures to check on one record set", MaxChecks)
 		}
 		*checks--
-		if fault = verifyStrict(p.zone, sig, record(p.zone, k), s, p.now); fault == nil {
+		if fault = p.verify(sig, k, s); fault == nil {
 			return k, nil
 		}
 	}
 	return rollover.DNSKEY{}, fault
+}
+
+// verify is verifyStrict, once for each signature, key and set.
+func (p *Pool) verify(sig *dns.RRSIG, k rollover.DNSKEY, s Set) error {
+	id := identity(sig, k, s)
+	fault, known := p.known[id]
+	if !known {
+		fault = verifyStrict(p.zone, sig, record(p.zone, k), s, p.now)
+		p.known[id] = fault
+	}
+	return fault
+}
+
+// identity is everything that the outcome of a verification depends on, but
+// the zone and the time.
+func identity(sig *dns.RRSIG, k rollover.DNSKEY, s Set) string {
+	var b strings.Builder
+	b.WriteString(sig.String())
+	b.WriteByte(0)
+	b.WriteString(k.String())
+	for _, rr := range s.Records {
+		b.WriteByte(0)
+		b.WriteString(rr.String())
+	}
+	return b.String()
 }
 
 // verifyStrict says why a signature by a key does not hold for a set of the

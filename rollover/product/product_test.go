@@ -1,0 +1,101 @@
+package product
+
+import (
+	"strings"
+	"testing"
+
+	"rollover/rollover"
+)
+
+const zone = "example.com."
+
+// key is a key of a zone by a letter.
+func key(letter string) rollover.DNSKEY {
+	return rollover.DNSKEY{Flags: 257, Algorithm: 13, PublicKey: strings.Repeat(letter, 86) + "=="}
+}
+
+func keys(letters string) []rollover.DNSKEY {
+	var out []rollover.DNSKEY
+	for _, letter := range letters {
+		out = append(out, key(string(letter)))
+	}
+	return out
+}
+
+func ds(t *testing.T, letters string, digestType uint8) rollover.DSVersion {
+	t.Helper()
+	var out rollover.DSVersion
+	for _, k := range keys(letters) {
+		d, err := k.DS(zone, digestType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Set = append(out.Set, d)
+	}
+	return out
+}
+
+func set(in, signers string) rollover.KeyVersion {
+	return rollover.KeyVersion{Keys: keys(in), Signers: keys(signers)}
+}
+
+func data(signers string) rollover.DataVersion {
+	return rollover.DataVersion{Signers: keys(signers)}
+}
+
+// The table of docs/decides.md: every DS set with every DNSKEY set of a KSK
+// rollover, o for old, n for new, z for the ZSK.
+func TestFailingPairs(t *testing.T) {
+	sets := map[string]rollover.KeyVersion{"K0": set("oz", "o"), "K1": set("onz", "o"), "K2": set("onz", "n"), "K3": set("nz", "n"), "Kb": set("onz", "on")}
+	fails := map[string]bool{"o K2": true, "o K3": true, "n K0": true, "n K1": true}
+	for _, letters := range []string{"o", "on", "n"} {
+		for name, k := range sets {
+			got := Check(rollover.Cached{Zone: zone, DS: []rollover.DSVersion{ds(t, letters, 2)}, Keys: []rollover.KeyVersion{k}, Data: []rollover.DataVersion{data("z")}})
+			if (len(got) > 0) != fails[letters+" "+name] {
+				t.Errorf("DS {%s} with %s: got %q", letters, name, got)
+			}
+		}
+	}
+}
+
+func TestProduct(t *testing.T) {
+	good := func() rollover.Cached {
+		return rollover.Cached{Zone: zone, DS: []rollover.DSVersion{ds(t, "o", 2)}, Keys: []rollover.KeyVersion{set("oz", "o")}, Data: []rollover.DataVersion{data("z")}}
+	}
+	partly := rollover.DataVersion{Traces: []rollover.Signature{{Tag: key("z").Tag(), Algorithm: 13}, {Tag: key("y").Tag(), Algorithm: 13}}}
+	typo := ds(t, "o", 2)
+	typo.Set[0].Digest = strings.Repeat("0", 64)
+	cases := map[string]struct {
+		change func(*rollover.Cached)
+		expect string
+	}{
+		"as it should be":                 {func(*rollover.Cached) {}, ""},
+		"no DS at all":                    {func(c *rollover.Cached) { c.DS, c.Data = []rollover.DSVersion{{}}, []rollover.DataVersion{{}} }, ""},
+		"one cache without DS":            {func(c *rollover.Cached) { c.DS = append(c.DS, rollover.DSVersion{}) }, ""},
+		"a foreign DS beside ours":        {func(c *rollover.Cached) { c.DS[0] = ds(t, "of", 2) }, ""},
+		"a typo in the digest":            {func(c *rollover.Cached) { c.DS[0] = typo }, "DS {"},
+		"SHA-1 beside SHA-256 of another": {func(c *rollover.Cached) { c.DS[0].Set = append(ds(t, "o", 1).Set, ds(t, "n", 2).Set...) }, "DS {"},
+		"SHA-1 alone":                     {func(c *rollover.Cached) { c.DS[0] = ds(t, "o", 1) }, ""},
+		"the DNSKEY set is not signed":    {func(c *rollover.Cached) { c.Keys[0] = set("oz", "") }, "signed by none"},
+		"signed by a key that is not in":  {func(c *rollover.Cached) { c.Keys[0] = set("z", "o") }, "DS {"},
+		"no DNSKEY set":                   {func(c *rollover.Cached) { c.Keys = nil }, "nothing is known"},
+		"no data":                         {func(c *rollover.Cached) { c.Data = nil }, "nothing is known"},
+		"data by another key":             {func(c *rollover.Cached) { c.Data = append(c.Data, data("y")) }, "with data signed by"},
+		"data by two keys of the set":     {func(c *rollover.Cached) { c.Keys[0], c.Data[0] = set("ozy", "o"), partly }, ""},
+		"data in part by another key":     {func(c *rollover.Cached) { c.Data[0] = partly }, "in part"},
+		"data unsigned": {func(c *rollover.Cached) {
+			c.Data[0] = rollover.DataVersion{Faults: []rollover.Signature{{Fault: "unsigned"}}}
+		}, "with data signed by none"},
+		"an older DNSKEY set with new data": {func(c *rollover.Cached) {
+			c.Keys, c.Data = append(c.Keys, set("oy", "o")), []rollover.DataVersion{data("y")}
+		}, "with data"},
+	}
+	for name, tc := range cases {
+		c := good()
+		tc.change(&c)
+		got := strings.Join(Check(c), "; ")
+		if tc.expect == "" && got != "" || !strings.Contains(got, tc.expect) {
+			t.Errorf("%s: expected %q, got %q", name, tc.expect, got)
+		}
+	}
+}
