@@ -34,6 +34,7 @@ type Finding struct {
 // Codes of findings; scripts may branch on them.
 const (
 	FindingSilent     = "server-silent"       // a server gave no usable answer
+	FindingTCP        = "no-tcp"              // a server that answers over UDP alone
 	FindingUnproven   = "ds-unproven"         // what a parent server says is not proven up to an anchor
 	FindingNoDS       = "ds-missing"          // the zone is signed, the parent has no DS
 	FindingDSDiffers  = "ds-differs"          // the parent's servers do not agree

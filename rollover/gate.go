@@ -19,7 +19,7 @@ type Cached struct {
 // says why it is not entered after all; nil when it may. It is a second,
 // independent belt: it knows nothing of waits and hold times.
 func (v *visit) gate(ctx context.Context, step Step) *Need {
-	s, err := v.engine.Observer.Look(ctx, v.question(RecordDNSKEY, RecordData, RecordDS))
+	s, err := v.engine.Observer.Look(ctx, v.thorough())
 	if err != nil {
 		v.fail(fmt.Errorf("looking at the name servers of %s before step %q: %w", v.dossier.Zone, step.Name, err))
 		return nil
@@ -33,6 +33,13 @@ func (v *visit) gate(ctx context.Context, step Step) *Need {
 	return &Need{Next: step.Name, Waits: []string{}, Findings: findings, Actor: ActorYou, Records: []Record{RecordDNSKEY, RecordData, RecordDS}}
 }
 
+// thorough is the question before anything is touched, or taken away.
+func (v *visit) thorough() Question {
+	q := v.question(RecordDNSKEY, RecordData, RecordDS)
+	q.Thorough = true
+	return q
+}
+
 // ailing is the findings that stop a step: whatever is critical, a server that
 // does not answer, and signatures that end before caches are through with them.
 func (v *visit) ailing(s Sighting) []Finding {
@@ -40,7 +47,7 @@ func (v *visit) ailing(s Sighting) []Finding {
 	limits.ExpiryCritical = max(limits.ExpiryCritical, seconds(v.dossier.Ledger.ZoneTTL))
 	var out []Finding
 	for _, f := range Health(s, v.setting.Policy, limits) {
-		if f.Severity == SeverityCritical || f.Code == FindingSilent || f.Code == FindingUnproven && v.roll.usesParent() {
+		if f.Severity == SeverityCritical || f.Code == FindingSilent || f.Code == FindingTCP || f.Code == FindingUnproven && v.roll.usesParent() {
 			out = append(out, f)
 		}
 	}

@@ -140,6 +140,9 @@ func (e *examination) children() {
 			continue
 		}
 		signed = signed || len(v.DNSKEY.Keys) > 0
+		if v.OverTCP != "" {
+			e.add(FindingTCP, SeverityWarning, v.Server, "answers over UDP, and not over TCP: "+v.OverTCP, "open TCP port 53: answers that do not fit into a packet need it (RFC 7766)")
+		}
 		for _, set := range sets {
 			e.link(v, set)
 		}

@@ -22,6 +22,7 @@ type Question struct {
 	Exclude       []string // host names or addresses (with or without port) that are not asked
 	Validators    bool     // ask the validating resolvers for the DS set too
 	Opinions      bool     // ask them about the zone itself, and whether they validate at all
+	Thorough      bool     // ask for the DNSKEY set over TCP as well
 	Validate      bool     // prove what the parent's servers say, from a trust anchor down
 }
 
@@ -64,10 +65,13 @@ type ServerSighting struct {
 	// Unchecked is why this address was not asked at all and does not count:
 	// no IPv6 route from here. Empty for all others.
 	Unchecked string
-	Serial    uint32 // of the SOA, 0 when not asked
-	DNSKEY    *KeyVersion
-	Data      *DataVersion
-	DS        *DSVersion
+	// OverTCP is why there was no answer over TCP, where that was asked for;
+	// empty when there was.
+	OverTCP string
+	Serial  uint32 // of the SOA, 0 when not asked
+	DNSKEY  *KeyVersion
+	Data    *DataVersion
+	DS      *DSVersion
 }
 
 // KeyVersion is one version of a DNSKEY set as a server showed it.

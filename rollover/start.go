@@ -77,7 +77,7 @@ func (v *visit) survey(ctx context.Context) error {
 	}
 	v.dossier.Ledger.forget(v.engine.Now().Wall)
 	v.dossier.Ledger.learnContents(contents, v.engine.Now().Wall)
-	sighting, err := v.engine.Observer.Look(ctx, v.question(RecordDNSKEY, RecordData, RecordDS))
+	sighting, err := v.engine.Observer.Look(ctx, v.thorough())
 	if err != nil {
 		return fmt.Errorf("looking at the name servers of %s: %w", v.dossier.Zone, err)
 	}

@@ -187,7 +187,7 @@ func (w *world) checkOne(ctx context.Context, zone string, l rollover.Limits) ro
 	d.Zone = zone
 	setting := w.config.setting(zone)
 	q := w.engine.Question(d)
-	q.Opinions, q.Validators = true, false
+	q.Opinions, q.Validators, q.Thorough = true, false, true
 	if len(q.Samples) == 0 {
 		q.Samples = usualSamples(zone)
 	}

@@ -73,7 +73,7 @@ func prove(p *Pool, s Set, m *dns.Msg) (Verdict, Proof) {
 	}
 	labels := proof.labels()
 	if labels >= ownLabels(s.Owner) {
-		return secure(), proof
+		return proven(s), proof
 	}
 	sets, err := Sets(m.Ns)
 	if err != nil {

@@ -1,6 +1,10 @@
 package chain
 
-import "rollover/rollover"
+import (
+	"fmt"
+
+	"rollover/rollover"
+)
 
 // Code names a fault of a chain. Scripts may branch on it; it never changes.
 type Code string
@@ -20,6 +24,7 @@ const (
 	CodeSigner      Code = "signer-wrong"        // signed by another zone
 	CodeKeyUnfit    Code = "key-unfit"           // revoked, or no zone key
 	CodeUnsigned    Code = "unsigned"            // no signature where there must be one
+	CodeTTL         Code = "ttl-above-signed"    // secure, but served with a TTL above the one that was signed
 	CodeDenial      Code = "denial-missing"      // "there is none" without a proof that holds
 	CodeUncheckable Code = "uncheckable"         // an algorithm, digest or key that cannot be checked here
 	CodeIterations  Code = "nsec3-iterations"    // so many that resolvers take the answer for unsigned (RFC 9276)
@@ -39,6 +44,17 @@ type Verdict struct {
 }
 
 func secure() Verdict { return Verdict{Security: rollover.Secure} }
+
+// proven is secure; what is odd all the same is told.
+func proven(s Set) Verdict {
+	v := secure()
+	for _, sig := range s.Signatures {
+		if ttl := s.TTL(); ttl > sig.OrigTtl {
+			v.Code, v.Text = CodeTTL, fmt.Sprintf("served with a TTL of %d s, which is more than the %d s that was signed", ttl, sig.OrigTtl)
+		}
+	}
+	return v
+}
 
 func insecure(code Code, text string) Verdict { return Verdict{rollover.Insecure, code, text} }
 

@@ -61,7 +61,7 @@ func signedDelegation(p *Pool, s Set) Delegation {
 		out.Verdict = refused(proof.fault(s))
 		return out
 	}
-	out.Verdict = secure()
+	out.Verdict = proven(s)
 	return out
 }
 

@@ -53,7 +53,7 @@ func ProveKeys(zone string, trust Trust, m *dns.Msg, now time.Time) Keys {
 	out.Expires = out.Proof.Expires
 	switch {
 	case out.Proof.Good():
-		out.Verdict = secure()
+		out.Verdict = proven(s)
 	case len(out.Trusted) == 0:
 		out.Verdict = trust.mismatch(zone, keys)
 	default:

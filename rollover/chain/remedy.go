@@ -37,6 +37,8 @@ func remedy(code Code, t Trace, at int) string {
 		return "have every server of " + zone + " serve the signed zone: transfer it anew (pdns_control retrieve), or sign it there; a resolver that meets the unsigned answer fails"
 	case CodeDenial:
 		return "have the NSEC or NSEC3 chain made anew: pdnsutil rectify-zone " + strings.TrimSuffix(zone, ".") + ", then pdnsutil increase-serial, purge and notify"
+	case CodeTTL:
+		return "look for something between you and the server that changes TTLs; caches that do not validate keep the records longer than the zone wants"
 	case CodeLame:
 		return "have that server serve the zone, or take it out of the NS records at the parent and in the zone"
 	case CodeNoAnswer:

@@ -233,6 +233,10 @@ func TestBrokenChains(t *testing.T) {
 		"name denied by the proof of another": {rollover.Bogus, CodeDenial, at("www.zone.example.", dns.TypeA, func(w *world, m *dns.Msg) {
 			*m = *w.zones[child].Answer("no.zone.example.", dns.TypeA)
 		})},
+		"a TTL above the one that was signed": {rollover.Secure, CodeTTL, at("www.zone.example.", dns.TypeA, func(_ *world, m *dns.Msg) {
+			m.Answer[0] = dns.Copy(m.Answer[0])
+			m.Answer[0].Header().Ttl = 86400
+		})},
 		"no answer of the parent": {rollover.Indeterminate, CodeNoAnswer, func(_ *world, _, name string, rrtype uint16, m *dns.Msg) *dns.Msg {
 			if name == child && rrtype == dns.TypeDS {
 				return nil

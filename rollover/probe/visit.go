@@ -33,6 +33,7 @@ type reply struct {
 type visit struct {
 	target
 	replies []reply
+	overTCP error   // why there was no answer over TCP; nil when there was, or it was not asked for
 	proofs  *proofs // of the zones that signed what the parent's servers said; nil when not asked for
 }
 
@@ -52,7 +53,20 @@ func (c *Client) visit(ctx context.Context, t target, q rollover.Question) visit
 		answer, err := ask(ctx, t.at, direct(i.name, i.rrtype))
 		return reply{inquiry: i, answer: answer, err: err}
 	})
-	return visit{target: t, replies: replies}
+	return visit{target: t, replies: replies, overTCP: c.overTCPToo(ctx, t, q)}
+}
+
+// overTCPToo asks a server of the child over TCP, which resolvers need when an
+// answer does not fit (RFC 7766).
+func (c *Client) overTCPToo(ctx context.Context, t target, q rollover.Question) error {
+	if !q.Thorough || t.Role != rollover.RoleChild || t.silent != nil {
+		return nil
+	}
+	answer, err := c.stream(ctx, t.at, direct(q.Zone, dns.TypeDNSKEY))
+	if err == nil {
+		err = usable(answer)
+	}
+	return err
 }
 
 // inquiries is what a server of the role is asked. Data is judged with the
@@ -128,6 +142,9 @@ func (v visit) read(q rollover.Question, now time.Time) rollover.ServerSighting 
 		failed = v.readChild(q, now, &out)
 	}
 	out.Unknown = summary(failed, len(v.replies))
+	if v.overTCP != nil && out.Unknown == "" {
+		out.OverTCP = v.overTCP.Error()
+	}
 	return out
 }
 
