@@ -313,7 +313,7 @@ func (v *visit) enter(name, goOn string) {
 		return
 	}
 	r.Step = name
-	kind, err := r.kind()
+	kind, err := v.kind()
 	if err != nil {
 		v.fail(err)
 		return

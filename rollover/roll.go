@@ -219,8 +219,10 @@ const (
 	EventGone      = "gone" // what an earlier step relied on is not seen any more
 )
 
-func (r *Roll) kind() (Kind, error) {
-	for _, k := range Kinds() {
+func (r *Roll) kind() (Kind, error) { return r.kindIn(Kinds()) }
+
+func (r *Roll) kindIn(table []Kind) (Kind, error) {
+	for _, k := range table {
 		if k.Name() == r.Kind {
 			return k, nil
 		}
