@@ -149,6 +149,7 @@ type Need struct {
 	Remaining time.Duration `json:"remaining"`
 	Actor     Actor         `json:"actor"`
 	Gone      bool          `json:"gone,omitempty"` // what an earlier step relied on is not seen any more
+	Anew      bool          `json:"anew,omitempty"` // it was gone, or not answered for by a server, and is being earned anew
 	Records   []Record      `json:"records"`        // that the waits speak of
 }
 
