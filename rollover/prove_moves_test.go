@@ -123,16 +123,18 @@ func (m *mover) takeOver() {
 			who = blameEnvironment
 		}
 		w := m.from
-		m.noteTTL(&w, at, newest)
+		m.note(&w, at, newest)
 		m.change(&w, at, newest)
 		m.to(move{kind: moveTakeOver, at: uint8(at)}, w, who)
 	}
 }
 
-// noteTTL makes a raised TTL stay until it is seen: one that nobody sees is
-// beyond what any tool can know. That of data is read from PowerDNS itself.
-func (m *mover) noteTTL(w *world, at int, v uint8) {
-	if !m.family.unseen && placeRecord[at] != inData && m.versions[v].ttl > m.versions[w.serve[at]].ttl {
+// note makes a raised TTL, and what somebody made by hand, stay until it was
+// seen: what nobody sees is beyond what any tool can know. The TTL of data is
+// read from PowerDNS itself.
+func (m *mover) note(w *world, at int, v uint8) {
+	raised := placeRecord[at] != inData && m.versions[v].ttl > m.versions[w.serve[at]].ttl
+	if !m.family.unseen && (raised || placeRecord[at] != inDS && w.flags&byHand != 0) {
 		w.unseen |= 1 << at
 	}
 }
@@ -211,9 +213,17 @@ func (m *mover) tickWith(v variant) {
 	if w := m.from; w.spend(faultForged) {
 		for _, has := range []uint8{maskOf(m.new), maskOf(m.new) | maskOf(m.old), maskOf(m.old)} {
 			v.forged = m.version(version{record: inDS, has: has & m.pointable()}, w.ttl)
-			m.ticked(v, w, moveTick, faultForged)
+			if m.family.unseen || !m.from.possible(v.forged) {
+				m.ticked(v, w, moveTick, faultForged)
+			}
 		}
 	}
+}
+
+// possible says whether somebody serves a version, or may have it cached.
+func (w *world) possible(v uint8) (found bool) {
+	w.cacheable(func(o uint8) { found = found || o == v })
+	return found
 }
 
 func maskOf(keys []Key) (mask uint8) {
@@ -310,7 +320,7 @@ func (m *mover) registrar() {
 	if w := m.from; w.spend(faultReplace) {
 		if w.reg = m.version(s.want[1], w.ttl); w.reg != m.version(s.want[0], w.ttl) {
 			w.flags |= astray
-			m.to(move{kind: moveFault, fault: faultReplace}, w, blameEnvironment)
+			m.to(move{kind: moveFault, fault: faultReplace}, w, blameTool)
 		}
 	}
 	if w := m.from; w.spend(faultTypo) {
@@ -338,9 +348,9 @@ func (m *mover) ttls() {
 
 // clocks lets the clock of the machine jump, and the machine start anew.
 func (m *mover) clocks() {
-	for f, skew := range map[fault]int8{faultForward: 1, faultBack: -1} {
+	for i, f := range []fault{faultForward, faultBack} {
 		if w := m.from; w.skew == 0 && w.spend(f) {
-			w.skew = skew
+			w.skew = int8(1 - 2*i)
 			m.to(move{kind: moveFault, fault: f}, w, blameEnvironment)
 		}
 	}
@@ -354,7 +364,7 @@ func (m *mover) clocks() {
 func (m *mover) hands() {
 	s := m.shapes[m.from.shape]
 	meddled := m.meddled(&m.from)
-	if meddled && m.from.flags&byHand != 0 {
+	if meddled && m.from.flags&byHand != 0 && s.roll.State == StateBlocked {
 		w := m.from
 		before := s.expected
 		if s.roll.Intent != nil {
@@ -383,36 +393,52 @@ func (m *mover) ordered(order uint8, w world) {
 	m.to(move{kind: moveOrder, at: order}, w, blameTool)
 }
 
-// edits yields every change of one key, and a switch from old to new.
+// edits yields every change of one key of either side or of a stranger's, and a
+// switch from old to new.
 func (m *mover) edits(w world) {
 	t := m.tables[w.table]
-	switched := t
-	edit := func(t keyTable) {
-		w := w
-		w.table = m.tableID(t)
-		w.flags |= byHand
-		if m.meddled(&w) {
-			m.to(move{kind: moveFault, fault: faultEdit}, w, blameEnvironment)
+	stranger := m.keys[len(m.keys)-1]
+	for _, k := range slices.Concat(m.old, m.new, []Key{stranger}) {
+		i := k.ID - 1
+		states := []uint8{0, t[i] ^ keyActive, t[i] ^ keyPublished}
+		if t[i] == 0 {
+			states = nil
 		}
-	}
-	for i, k := range m.keys {
-		for _, state := range []uint8{0, t[i] ^ keyActive, t[i] ^ keyPublished, keyThere | keyPublished} {
-			if state&^keyThere != 0 && state&keyThere == 0 || state == t[i] || t[i] == 0 && i < len(m.keys)-1 {
-				continue
-			}
+		if k.ID == stranger.ID {
+			states = []uint8{keyThere | keyPublished, keyThere | keyPublished | keyActive}
+		}
+		for _, state := range states {
 			edited := t
 			edited[i] = state
-			edit(edited)
-		}
-		if slices.ContainsFunc(m.new, func(n Key) bool { return n.ID == k.ID }) && t[i] != 0 {
-			switched[i] |= keyActive
-			for _, o := range m.old {
-				switched[o.ID-1] &^= keyActive
-			}
+			m.edited(w, edited)
 		}
 	}
-	if switched != t {
-		edit(switched)
+	for _, o := range m.old {
+		t[o.ID-1] &^= keyActive
+	}
+	for _, n := range m.new {
+		t[n.ID-1] |= keyActive
+	}
+	if maskOf(m.new)&m.there(w.table) == maskOf(m.new) {
+		m.edited(w, t)
+	}
+}
+
+// there is the keys that a table holds.
+func (p *proof) there(table uint8) (keys uint8) {
+	for i, state := range p.tables[table] {
+		if state != 0 {
+			keys |= 1 << i
+		}
+	}
+	return keys
+}
+
+func (m *mover) edited(w world, t keyTable) {
+	w.table = m.tableID(t)
+	w.flags |= byHand
+	if m.meddled(&w) {
+		m.to(move{kind: moveFault, fault: faultEdit}, w, blameEnvironment)
 	}
 }
 

@@ -39,7 +39,7 @@ const (
 // which TTLs and which policy.
 type family struct {
 	name   string
-	may    [faults]uint8
+	may    may
 	ttl    [3][2]uint8 // low and high for DS, DNSKEY and data, in units
 	high   uint8       // records that start with the high TTL, one bit for each
 	policy func(*Policy)
@@ -93,6 +93,9 @@ func newProof(k Kind, f family, t tweak) *proof {
 			p.kinds[i] = k
 		}
 	}
+	if f.ttl == [3][2]uint8{} {
+		p.family.ttl = [3][2]uint8{{1, 2}, {2, 3}, {1, 2}}
+	}
 	if f.policy != nil {
 		f.policy(&p.policy)
 	}
@@ -108,7 +111,7 @@ func newProof(k Kind, f family, t tweak) *proof {
 // proofPolicy is the tightest policy: with less, waits would be too short.
 func proofPolicy() Policy {
 	p := DefaultPolicy()
-	p.Factor, p.Margin, p.MaxGap, p.CheckInterval, p.Evidence = 1, 0, 2*proofUnit, proofUnit, EvidencePlain
+	p.Factor, p.Margin, p.MaxGap, p.CheckInterval, p.Evidence = 1, 0, proofUnit, proofUnit, EvidencePlain
 	return p
 }
 
@@ -207,7 +210,7 @@ func (p *proof) sourceOf(w *world) [2]uint8 {
 func (p *proof) first() world {
 	w := world{ttl: p.family.high, table: p.tableID(p.start)}
 	for f, n := range p.family.may {
-		w.left |= uint32(n) << (2 * f)
+		w.left |= uint32(n) << (2 * f) // at most 3
 	}
 	src := p.sourceOf(&w)
 	w.reg = p.version(version{record: inDS, has: p.ds}, w.ttl)

@@ -51,7 +51,12 @@ func (p *proof) learn(r Roll, before uint16) uint16 {
 
 // bare is a rollover without what is only for people, and without hold times.
 func bare(r Roll) Roll {
-	r.Held, r.LastLook, r.LastGap, r.Servers, r.Asked, r.Trouble = nil, Instant{}, 0, nil, nil, nil
+	if len(r.Held) == 0 {
+		r.Held = map[string]map[string]Holding{} // nobody has looked since the start, or since it was resumed
+	} else {
+		r.Held = nil
+	}
+	r.LastLook, r.LastGap, r.Servers, r.Asked, r.Trouble = Instant{}, 0, nil, nil, nil
 	r.StartedAt, r.StepEnteredAt, r.EndedAt, r.NextCheck = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	r.Phase, r.ID = "", ""
 	r.Steps = slices.Clone(r.Steps)
@@ -59,9 +64,9 @@ func bare(r Roll) Roll {
 		r.Steps[i].At = time.Time{}
 	}
 	if r.Need != nil {
-		gone := r.Need.Gone
-		if r.Need = nil; gone {
-			r.Need = &Need{Gone: true}
+		n := Need{Gone: r.Need.Gone, Anew: r.Need.Anew}
+		if r.Need = nil; n.Gone || n.Anew {
+			r.Need = &n
 		}
 	}
 	if r.Block != nil {
@@ -81,7 +86,11 @@ func bare(r Roll) Roll {
 // asked fills in what an operator does who follows `rollover ds`: as it says,
 // replacing where it says add, or with a typo in what is added.
 func (s *shape) asked(p *proof) {
-	todo := s.roll.Parent(p.policy)
+	roll := s.roll
+	if roll.Held == nil {
+		roll.Held = map[string]map[string]Holding{"": nil} // not empty
+	}
+	todo := roll.Parent(p.policy)
 	if len(todo.Add)+len(todo.Remove) == 0 {
 		return
 	}
@@ -116,8 +125,8 @@ func dsFor(k Key) DS {
 }
 
 // relevant is the statements whose hold times can still decide something: those
-// of settled waits that are still to come, in the row in force, in the one that
-// a rescue goes on with, and in those that the operator can turn to.
+// of settled waits that are still to come or under watch, in the row in force, in
+// the one that a rescue goes on with, and in those that the operator can turn to.
 func (p *proof) relevant(r Roll) []int {
 	var out []int
 	add := func(steps []Step) {
@@ -136,6 +145,9 @@ func (p *proof) relevant(r Roll) []int {
 		return nil
 	}
 	add(kind.Steps[at+1:])
+	if slices.ContainsFunc(kind.Steps[at+1:], Step.TakesAway) {
+		add(without(kind, func(w Wait) bool { return w.Courtesy }).Steps[:at+1])
+	}
 	if kind.Rescue != "" && !kind.newSigns(at) {
 		add(p.kindNamed(kind.Type + "/" + kind.Rescue).Steps)
 	}
@@ -147,6 +159,15 @@ func (p *proof) relevant(r Roll) []int {
 		panic("the proof has no room for so many hold times")
 	}
 	return out
+}
+
+// without is a kind without some of its waits.
+func without(k Kind, drop func(Wait) bool) Kind {
+	k.Steps = slices.Clone(k.Steps)
+	for i := range k.Steps {
+		k.Steps[i].Waits = slices.DeleteFunc(slices.Clone(k.Steps[i].Waits), drop)
+	}
+	return k
 }
 
 func (p *proof) kindNamed(name string) Kind {
@@ -289,7 +310,10 @@ func (p *proof) run(w *world, v variant, order uint8) outcome {
 		intent := *roll.Intent
 		roll.Intent = &intent
 	}
-	roll.Held, roll.LastLook = p.decode(w), lastLook
+	roll.LastLook = lastLook
+	if roll.Held == nil {
+		roll.Held = p.decode(w)
+	}
 	b.saved = Dossier{Zone: proofZone, Roll: &roll, Ledger: p.ledgers[w.ledger]}
 	b.saved.Ledger.Entries = slices.Clone(b.saved.Ledger.Entries)
 	if p.tweak.load != nil {

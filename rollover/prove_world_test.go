@@ -19,7 +19,7 @@ const (
 	proofZone = "example.com."
 	proofUnit = time.Minute // of model time; only ratios matter
 	maxCached = 12
-	maxHeld   = 16
+	maxHeld   = 24
 )
 
 // The places something is served at. The two name servers are alike, and so
