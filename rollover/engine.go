@@ -287,7 +287,7 @@ func (v *visit) observe(ctx context.Context) {
 		v.fail(err)
 		return
 	}
-	before := v.roll.Held
+	before, last := v.roll.Held, v.roll.LastLook
 	v.learn(sighting)
 	roll, verdict := kind.Next(*v.roll, v.dossier.Ledger, sighting, v.setting.Policy)
 	*v.roll = roll
@@ -296,7 +296,7 @@ func (v *visit) observe(ctx context.Context) {
 		v.judgeHalfDone(verdict)
 		return
 	}
-	if v.surprised(before, sighting) && !v.keysAsExpected(ctx, sighting) {
+	if (v.surprised(before, sighting) || v.overdue(verdict.Need, last)) && !v.keysAsExpected(ctx, sighting) {
 		return
 	}
 	v.judge(verdict)
@@ -557,6 +557,17 @@ func (v *visit) surprised(before map[string]map[string]Holding, s Sighting) bool
 		}
 	}
 	return false
+}
+
+// overdue says, about once in max_gap, that a server still does not show the
+// keys as they must be: perhaps it does not lag, but somebody took the new key
+// away before any server showed it.
+func (v *visit) overdue(need *Need, last Instant) bool {
+	if need == nil || !slices.ContainsFunc(need.Lagging, func(l Lag) bool { return l.Role == RoleChild && l.Bad }) {
+		return false
+	}
+	times := func(at Instant) time.Duration { return at.Wall.Sub(v.roll.StepEnteredAt) / v.setting.Policy.MaxGap }
+	return times(last) != times(v.roll.LastLook)
 }
 
 func (r *Roll) unknown(k KeyVersion) []DNSKEY {

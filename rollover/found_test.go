@@ -131,6 +131,24 @@ func TestCancelKeepsTheDSForCaches(t *testing.T) {
 	}
 }
 
+// The new key is taken away before any server showed it: that looks like lag,
+// and is told within max_gap all the same.
+func TestLostBeforeItWasSeen(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	w.Lag = map[string]time.Duration{"ns1": 2 * unit, "ns2": 2 * unit}
+	p := tight()
+	p.MaxGap = 10 * unit
+	start(t, w, p, rollover.Order{Type: "zsk"})
+	w.Apply(rollover.Command{Verb: "remove", Key: w.Roll().New[0]})
+	for range 12 {
+		whole(t, w, unit)
+		tickDue(t, w, p)
+	}
+	if r := w.Roll(); r.State != rollover.StateBlocked {
+		t.Errorf("the rollover is %s at step %q, and waits for %+v", r.State, r.Step, r.Need)
+	}
+}
+
 // Killed between start and the first change, and the TTL of the data is raised
 // before it is taken up again: it is read before new signs data as well.
 func TestTTLRaisedBeforeNewSigns(t *testing.T) {

@@ -37,7 +37,7 @@ type blame uint8
 const (
 	blameTool        blame = iota
 	blameEnvironment       // a fault that breaks the chain by itself is left out: nothing defends against it
-	blameRegistry          // so it is noted, and what rollover then does is followed
+	blameOthers            // one that must be followed further is noted, until the chain is whole again
 )
 
 // mover yields the moves of one world.
@@ -90,10 +90,11 @@ func (m *mover) dooms(w world) bool {
 
 // spend takes one fault off the account; false if there is none left.
 func (w *world) spend(f fault) bool {
-	if w.left>>(2*f)&3 == 0 {
+	at := 2 * (f - 1)
+	if w.left>>at&3 == 0 {
 		return false
 	}
-	w.left -= 1 << (2 * f)
+	w.left -= 1 << at
 	return true
 }
 
@@ -114,13 +115,16 @@ func (m *mover) takeOver() {
 		case placeRecord[at] == inData:
 			newest = src[1]
 		case m.from.flags&astray != 0:
-			who = blameRegistry
+			who = blameOthers
 		}
 		if newest == m.from.serve[at] || m.from.unseen>>at&1 != 0 {
 			continue
 		}
 		if placeRecord[at] != inDS && m.from.flags&byHand != 0 {
-			who = blameEnvironment
+			who = blameOthers
+			if m.meddled(&m.from) {
+				who = blameEnvironment
+			}
 		}
 		w := m.from
 		m.note(&w, at, newest)
@@ -194,7 +198,7 @@ func (m *mover) ticks() {
 }
 
 func (m *mover) tickWith(v variant) {
-	plain := m.ticked(v, m.from, moveTick, 0)
+	plain := m.ticked(v, m.from, moveTick, none)
 	if w := m.from; w.spend(faultCrash) && (plain.did > 0 || plain.shape != m.from.shape) {
 		m.killed(v, w, plain.ops)
 	}
@@ -371,7 +375,7 @@ func (m *mover) hands() {
 			before = tableOf(s.roll.Intent.Before)
 		}
 		w.table = m.tableID(before)
-		m.to(move{kind: moveUndo}, w, blameEnvironment)
+		m.to(move{kind: moveUndo}, w, blameOthers)
 	}
 	if s.roll.State == StateBlocked && !meddled {
 		m.ordered(orderResume, m.from)

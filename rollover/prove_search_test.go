@@ -16,23 +16,23 @@ import (
 type fault uint8
 
 const (
-	faultCrash    fault = iota // the program is killed at any input or output
-	faultLie                   // pdnsutil fails after having done it, or before, or says it did
-	faultSilent                // a server does not answer in one look
-	faultFlap                  // a server of the parent falls back to the first DS set
-	faultFallBack              // a name server falls back to the first DNSKEY set or data
-	faultReplace               // the registrar replaces instead of adds
-	faultTypo                  // the registrar adds a mistyped digest
-	faultTTLDS                 // the TTL of the DS set changes
-	faultTTLKeys               // that of the DNSKEY set (the SOA minimum) changes
-	faultTTLData               // the largest TTL of the zone changes
-	faultForward               // the wall clock jumps forward
-	faultBack                  // the wall clock jumps back
-	faultReboot                // the machine starts anew
-	faultForged                // the answers of the parent are forged in one look
-	faultEdit                  // the keys are changed by hand
-	faultCancel                // the operator cancels
-	faults
+	none          fault = iota
+	faultCrash          // the program is killed at any input or output
+	faultLie            // pdnsutil fails after having done it, or before, or says it did
+	faultSilent         // a server does not answer in one look
+	faultFlap           // a server of the parent falls back to the first DS set
+	faultFallBack       // a name server falls back to the first DNSKEY set or data
+	faultReplace        // the registrar replaces instead of adds
+	faultTypo           // the registrar adds a mistyped digest
+	faultTTLDS          // the TTL of the DS set changes
+	faultTTLKeys        // that of the DNSKEY set (the SOA minimum) changes
+	faultTTLData        // the largest TTL of the zone changes
+	faultForward        // the wall clock jumps forward
+	faultBack           // the wall clock jumps back
+	faultReboot         // the machine starts anew
+	faultForged         // the answers of the parent are forged in one look
+	faultEdit           // the keys are changed by hand
+	faultCancel         // the operator cancels
 )
 
 // family is the circumstances of one search: what may go wrong how often, with
@@ -75,6 +75,7 @@ type proof struct {
 
 	worlds []world
 	parent []uint32
+	next   []uint32 // where a world goes when nothing goes wrong any more
 	index  []uint32 // open addressing: number of the world and one
 	seed   maphash.Seed
 	edges  int
@@ -210,7 +211,7 @@ func (p *proof) sourceOf(w *world) [2]uint8 {
 func (p *proof) first() world {
 	w := world{ttl: p.family.high, table: p.tableID(p.start)}
 	for f, n := range p.family.may {
-		w.left |= uint32(n) << (2 * f) // at most 3
+		w.left |= uint32(n) << (2 * (f - 1)) // at most 3
 	}
 	src := p.sourceOf(&w)
 	w.reg = p.version(version{record: inDS, has: p.ds}, w.ttl)
@@ -237,42 +238,133 @@ type result struct {
 // search goes through every world there is, at most limit of them.
 func (p *proof) search(limit int, progress func(*proof)) result {
 	p.add(p.first(), 0)
-	for i := 0; i < len(p.worlds); i++ {
-		bad := ""
-		p.moves(&p.worlds[i], func(m move, w world) {
-			p.edges++
-			if bad != "" || !p.add(w, uint32(i)) {
-				return
-			}
-			if bad = m.bad; bad == "" && w.flags&hurt == 0 {
-				bad = p.broken(&w)
-			}
-		})
-		if bad != "" {
-			return result{bad, p.story(uint32(len(p.worlds) - 1))}
+	for i := uint32(0); int(i) < len(p.worlds); i++ {
+		if r := p.expand(i); r.bad != "" {
+			return r
 		}
-		if progress != nil && i%(1<<20) == 1<<20-1 {
+		if progress != nil && i%(1<<18) == 1<<18-1 {
 			progress(p)
 		}
 		if len(p.worlds) > limit {
 			return result{bad: fmt.Sprintf("not finished: more than %d states", limit)}
 		}
 	}
+	return p.live()
+}
+
+// expand goes one move further from a world, in every way.
+func (p *proof) expand(i uint32) (found result) {
+	from, best := p.worlds[i], rankNone
+	p.next = append(p.next, i)
+	p.moves(&from, func(m move, w world) {
+		p.edges++
+		if found.bad != "" {
+			return
+		}
+		id, fresh := p.add(w, i)
+		if rank := m.rank(&from); rank < best && w != from {
+			best, p.next[i] = rank, id
+		}
+		switch {
+		case m.bad != "":
+			found = result{m.bad, append(p.story(i), p.tell(m, &from, &w))}
+		case fresh && w.flags&hurt == 0 && p.broken(&w) != "":
+			found = result{p.broken(&w), p.story(id)}
+		}
+	})
+	return found
+}
+
+// The order in which things happen when nothing goes wrong any more.
+const (
+	rankUndo = iota
+	rankTick
+	rankTakeOver
+	rankRegister
+	rankTime
+	rankNone
+)
+
+func (m move) rank(from *world) int {
+	fresh := m.variant.validator == 0 || m.variant.validator == from.serve[p1DS]
+	switch {
+	case m.kind == moveUndo, m.kind == moveOrder && m.at == orderResume:
+		return rankUndo
+	case m.kind == moveTick && m.fault == none && fresh:
+		return rankTick
+	case m.kind == moveTakeOver:
+		return rankTakeOver
+	case m.kind == moveRegister:
+		return rankRegister
+	case m.kind == moveTime:
+		return rankTime
+	}
+	return rankNone
+}
+
+// live says that from every world, when nothing goes wrong any more, the
+// rollover comes to its end with a whole chain, or from where it does not.
+func (p *proof) live() result {
+	ends := make([]bool, len(p.worlds))
+	var path []uint32
+	for i := range p.worlds {
+		path = path[:0]
+		at := uint32(i)
+		for !ends[at] {
+			w := &p.worlds[at]
+			if p.shapes[w.shape].roll.State.Ended() && w.flags&hurt == 0 {
+				break
+			}
+			path = append(path, at)
+			if p.next[at] == at || len(path) > len(p.worlds) {
+				return result{"it never ends, though nothing goes wrong any more: " + p.stuck(w), p.story(at)}
+			}
+			at = p.next[at]
+		}
+		ends[at] = true
+		for _, id := range path {
+			ends[id] = true
+		}
+	}
 	return result{}
 }
 
-// add notes a world, and says whether it is new.
-func (p *proof) add(w world, from uint32) bool {
+func (p *proof) stuck(w *world) string {
+	r := p.shapes[w.shape].roll
+	if r.Block != nil {
+		return "blocked, " + r.Block.Code
+	}
+	return fmt.Sprintf("%s at step %q", r.State, r.Step)
+}
+
+// heals is the longest time that a chain which the environment broke stays
+// broken when nothing goes wrong any more, in units.
+func (p *proof) heals() int {
+	longest := 0
+	for i := range p.worlds {
+		units := 0
+		for at := uint32(i); p.worlds[at].flags&hurt != 0 && p.next[at] != at; at = p.next[at] {
+			if p.worlds[at].cache != p.worlds[p.next[at]].cache && p.worlds[at].serve == p.worlds[p.next[at]].serve {
+				units++
+			}
+		}
+		longest = max(longest, units)
+	}
+	return longest
+}
+
+// add notes a world, and says its number and whether it is new.
+func (p *proof) add(w world, from uint32) (id uint32, fresh bool) {
 	if len(p.worlds)*2 > len(p.index) {
 		p.grow()
 	}
 	slot := p.slot(&w)
 	if p.index[slot] != 0 {
-		return false
+		return p.index[slot] - 1, false
 	}
 	p.worlds, p.parent = append(p.worlds, w), append(p.parent, from)
 	p.index[slot] = uint32(len(p.worlds))
-	return true
+	return p.index[slot] - 1, true
 }
 
 func (p *proof) slot(w *world) int {

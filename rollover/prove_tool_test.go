@@ -310,7 +310,7 @@ func (p *proof) run(w *world, v variant, order uint8) outcome {
 		intent := *roll.Intent
 		roll.Intent = &intent
 	}
-	roll.LastLook = lastLook
+	roll.LastLook, roll.StepEnteredAt = lastLook, lastLook.Wall
 	if roll.Held == nil {
 		roll.Held = p.decode(w)
 	}
