@@ -261,6 +261,9 @@ func (m *mover) ticked(v variant, w world, kind moveKind, f fault) outcome {
 	if out.did > 0 && m.meddled(&m.from) {
 		mv.bad = "rollover changed keys that somebody else had changed"
 	}
+	if role := m.vacant(out.table); out.did > 0 && role != "" {
+		mv.bad = "there is no active " + string(role)
+	}
 	w.shape, w.ledger, w.table, w.held = out.shape, out.ledger, out.table, out.held
 	if out.looked {
 		w.gap, w.skew, w.flags = 0, 0, w.flags&^rebooted
@@ -271,6 +274,24 @@ func (m *mover) ticked(v variant, w world, kind moveKind, f fault) outcome {
 	}
 	m.to(mv, w, blameTool)
 	return out
+}
+
+// vacant is a role that had an active key at the start and has none, so that
+// PowerDNS gives its work to the others. What is to end unsigned may.
+func (p *proof) vacant(table uint8) Role {
+	if !p.kind.mentions(New) {
+		return ""
+	}
+	active := map[Role]bool{}
+	for i, k := range p.keys {
+		active[k.Role] = active[k.Role] || p.tables[table][i]&keyActive != 0
+	}
+	for i, k := range p.keys {
+		if p.start[i]&keyActive != 0 && !active[k.Role] {
+			return k.Role
+		}
+	}
+	return ""
 }
 
 // silence is, for each server that does not answer, the places not looked at.
@@ -383,8 +404,14 @@ func (m *mover) hands() {
 	if w := m.from; !s.roll.State.Ended() && w.spend(faultCancel) {
 		m.ordered(orderCancel, w)
 	}
-	if w := m.from; !meddled && !s.roll.State.Ended() && w.flags&hurt == 0 && w.spend(faultEdit) {
+	if meddled || s.roll.State.Ended() || m.from.flags&hurt != 0 {
+		return
+	}
+	if w := m.from; w.spend(faultEdit) {
 		m.edits(w)
+	}
+	if w := m.from; w.spend(faultSwitch) {
+		m.switchedByHand(w)
 	}
 }
 
@@ -397,8 +424,7 @@ func (m *mover) ordered(order uint8, w world) {
 	m.to(move{kind: moveOrder, at: order}, w, blameTool)
 }
 
-// edits yields every change of one key of either side or of a stranger's, and a
-// switch from old to new.
+// edits yields every change of one key of either side or of a stranger's.
 func (m *mover) edits(w world) {
 	t := m.tables[w.table]
 	stranger := m.keys[len(m.keys)-1]
@@ -417,6 +443,11 @@ func (m *mover) edits(w world) {
 			m.edited(w, edited)
 		}
 	}
+}
+
+// switchedByHand yields a switch from old to new by somebody in a hurry.
+func (m *mover) switchedByHand(w world) {
+	t := m.tables[w.table]
 	for _, o := range m.old {
 		t[o.ID-1] &^= keyActive
 	}
@@ -517,7 +548,7 @@ func (p *proof) tellFault(m move, from, to *world) string {
 		return "the wall clock jumps back"
 	case faultReboot:
 		return "the machine starts anew"
-	case faultEdit:
+	case faultEdit, faultSwitch:
 		keys, data := p.source(p.tables[to.table])
 		return fmt.Sprintf("somebody changes the keys by hand: PowerDNS now makes %s, %s", p.describe(keys), p.describe(data))
 	}

@@ -33,6 +33,7 @@ const (
 	faultForged         // the answers of the parent are forged in one look
 	faultEdit           // the keys are changed by hand
 	faultCancel         // the operator cancels
+	faultSwitch         // somebody switches from old to new by hand
 )
 
 // family is the circumstances of one search: what may go wrong how often, with
@@ -43,6 +44,8 @@ type family struct {
 	ttl    [3][2]uint8 // low and high for DS, DNSKEY and data, in units
 	high   uint8       // records that start with the high TTL, one bit for each
 	policy func(*Policy)
+	// heavy is left to `make prove` for rows whose keys sign both records.
+	heavy bool
 	// unseen lets servers flap and TTLs change between two looks unnoticed.
 	unseen bool
 }
@@ -89,11 +92,7 @@ func newProof(k Kind, f family, t tweak) *proof {
 		versions: make([]version, 1), sightings: make([]ServerSighting, 1), // number 0 stands for none
 		seed: maphash.MakeSeed(), index: make([]uint32, 1<<12),
 	}
-	for i := range p.kinds {
-		if p.kinds[i].Name() == k.Name() {
-			p.kinds[i] = k
-		}
-	}
+	p.replace(k)
 	if f.ttl == [3][2]uint8{} {
 		p.family.ttl = [3][2]uint8{{1, 2}, {2, 3}, {1, 2}}
 	}
@@ -107,6 +106,15 @@ func newProof(k Kind, f family, t tweak) *proof {
 	p.multi = f.may[faultTTLDS]+f.may[faultTTLKeys]+f.may[faultTTLData] > 0
 	p.setStatements()
 	return p
+}
+
+// replace puts a row in the place of the one of its name.
+func (p *proof) replace(k Kind) {
+	for i := range p.kinds {
+		if p.kinds[i].Name() == k.Name() {
+			p.kinds[i] = k
+		}
+	}
 }
 
 // proofPolicy is the tightest policy: with less, waits would be too short.
@@ -211,7 +219,7 @@ func (p *proof) sourceOf(w *world) [2]uint8 {
 func (p *proof) first() world {
 	w := world{ttl: p.family.high, table: p.tableID(p.start)}
 	for f, n := range p.family.may {
-		w.left |= uint32(n) << (2 * (f - 1)) // at most 3
+		w.left |= uint64(n) << (2 * (f - 1)) // at most 3
 	}
 	src := p.sourceOf(&w)
 	w.reg = p.version(version{record: inDS, has: p.ds}, w.ttl)

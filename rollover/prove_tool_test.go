@@ -482,6 +482,9 @@ func (b *bench) Save(entries ...Entry) error {
 	return b.io(func() {
 		b.saved = entries[0].Dossier
 		b.saved.Roll = stored(b.saved.Roll)
+		if b.proof.tweak.noIntent {
+			b.saved.Roll.Intent = nil
+		}
 		b.saved.Ledger.Entries = slices.Clone(b.saved.Ledger.Entries)
 	})
 }

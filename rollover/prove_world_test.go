@@ -50,7 +50,7 @@ const (
 // world is one state of everything: what is served, what is cached, what
 // rollover has stored, and which faults may still come.
 type world struct {
-	left   uint32        // faults that may still come, two bits for each
+	left   uint64        // faults that may still come, two bits for each
 	shape  uint16        // of the stored rollover, without its hold times
 	ledger uint8         // what was learned of TTLs
 	table  uint8         // the key table of PowerDNS
