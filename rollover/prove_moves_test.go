@@ -116,6 +116,9 @@ func (m *mover) takeOver() {
 			newest = src[1]
 		case m.from.flags&astray != 0:
 			who = blameOthers
+			if gone := maskOf(m.new)&m.there(m.from.table) == 0; gone && !m.family.unseen {
+				who = blameEnvironment // an order that lands after it was taken back
+			}
 		}
 		if newest == m.from.serve[at] || m.from.unseen>>at&1 != 0 {
 			continue
@@ -261,7 +264,7 @@ func (m *mover) ticked(v variant, w world, kind moveKind, f fault) outcome {
 	if out.did > 0 && m.meddled(&m.from) {
 		mv.bad = "rollover changed keys that somebody else had changed"
 	}
-	if role := m.vacant(out.table); out.did > 0 && role != "" {
+	if role := m.vacant(out.table); out.did > 0 && role != "" && mv.bad == "" {
 		mv.bad = "there is no active " + string(role)
 	}
 	w.shape, w.ledger, w.table, w.held = out.shape, out.ledger, out.table, out.held
