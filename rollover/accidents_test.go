@@ -410,7 +410,7 @@ func TestCancelWaitsForCaches(t *testing.T) {
 	if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, ""); err != nil {
 		t.Fatal(err)
 	}
-	for range 10 {
+	for range 12 {
 		tickDue(t, w, p)
 		whole(t, w, unit)
 	}

@@ -54,12 +54,12 @@ func (v *visit) known(ctx context.Context) (Inventory, error) {
 	return v.read(ctx)
 }
 
-// refreshContents reads the zone's records again before old stops signing
+// refreshContents reads the zone's records again before it changes who signs
 // data: a record with a larger TTL may have come in since start, and pdnsutil
 // and databases change records without changing the SOA serial.
 func (v *visit) refreshContents(ctx context.Context, step Step) error {
-	ends := func(a Action) bool { return a.Verb == deactivate && a.Sides[0] == Old }
-	if !slices.ContainsFunc(step.Actions, ends) || !v.roll.signsData() {
+	changes := func(a Action) bool { return a.Verb == activate || a.Verb == deactivate }
+	if !slices.ContainsFunc(step.Actions, changes) || !v.roll.signsData() {
 		return nil
 	}
 	c, err := v.engine.Signer.Contents(ctx, v.dossier.Zone)
@@ -313,7 +313,7 @@ func (v *visit) enter(name, goOn string) {
 		return
 	}
 	r.Step = name
-	kind, err := r.kind()
+	kind, err := v.kind()
 	if err != nil {
 		v.fail(err)
 		return

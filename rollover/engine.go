@@ -27,6 +27,12 @@ type Engine struct {
 	Tell func(Event)
 	// Workers is how many zones are worked on at once; 1 if not set.
 	Workers int
+	// kinds is run instead of the table of Kinds, if set: only the proof does
+	// that, to see that each guard of the table is needed.
+	kinds []Kind
+	// ungated leaves the gates out: the proof sets it, to see that the table
+	// alone is safe, and that each of its guards is needed.
+	ungated bool
 }
 
 // Setting is what the configuration says of one zone.
@@ -125,6 +131,10 @@ func (e *Engine) each(visits []*visit, f func(*visit)) {
 		if v.err != nil || v.roll == nil || v.roll.State != StateActive {
 			continue
 		}
+		if e.Workers <= 1 {
+			f(v)
+			continue
+		}
 		wg.Add(1)
 		slots <- struct{}{}
 		go func() {
@@ -215,6 +225,14 @@ func (e *Engine) visit(d Dossier) *visit {
 	return &visit{engine: e, dossier: d, roll: d.Roll, setting: e.Setting(d.Zone)}
 }
 
+// kind is the row of the table that the rollover is run by.
+func (v *visit) kind() (Kind, error) {
+	if v.engine.kinds != nil {
+		return v.roll.kindIn(v.engine.kinds)
+	}
+	return v.roll.kind()
+}
+
 // goesOn says whether a zone may have more to do in this tick.
 func (v *visit) goesOn() bool {
 	return v.moved && v.err == nil && v.roll.State == StateActive
@@ -266,7 +284,7 @@ func (v *visit) observe(ctx context.Context) {
 	if v.roll.Intent != nil && !v.reopen(ctx) {
 		return
 	}
-	kind, err := v.roll.kind()
+	kind, err := v.kind()
 	if err != nil {
 		v.block(&Block{Code: BlockUnknownVersion, Reason: err.Error(), Remedy: "use the version of rollover that wrote this state"})
 		return
@@ -276,7 +294,7 @@ func (v *visit) observe(ctx context.Context) {
 		v.fail(err)
 		return
 	}
-	before := v.roll.Held
+	before, last := v.roll.Held, v.roll.LastLook
 	sighting = v.dossier.Ledger.unmask(sighting)
 	v.learn(sighting)
 	roll, verdict := kind.Next(*v.roll, v.dossier.Ledger, sighting, v.setting.Policy)
@@ -290,7 +308,7 @@ func (v *visit) observe(ctx context.Context) {
 		v.judgeHalfDone(verdict)
 		return
 	}
-	if v.surprised(before, sighting) && !v.keysAsExpected(ctx, sighting) {
+	if (v.surprised(before, sighting) || v.overdue(verdict.Need, last)) && !v.keysAsExpected(ctx, sighting) {
 		return
 	}
 	v.judge(verdict)
@@ -300,7 +318,7 @@ func (v *visit) observe(ctx context.Context) {
 // entered while the zone is ill, or while caches could fail by it.
 func (v *visit) gated(ctx context.Context, verdict Verdict) Verdict {
 	step := verdict.Enter
-	if step == nil || verdict.GoOn != "" || !step.TakesAway() {
+	if step == nil || verdict.GoOn != "" || !step.TakesAway() || v.engine.ungated {
 		return verdict
 	}
 	if need := v.gate(ctx, *step); need != nil {
@@ -600,6 +618,17 @@ func (v *visit) surprised(before map[string]map[string]Holding, s Sighting) bool
 		}
 	}
 	return false
+}
+
+// overdue says, about once in max_gap, that a server still does not show the
+// keys as they must be: perhaps it does not lag, but somebody took the new key
+// away before any server showed it.
+func (v *visit) overdue(need *Need, last Instant) bool {
+	if need == nil || !slices.ContainsFunc(need.Lagging, func(l Lag) bool { return l.Role == RoleChild && l.Bad }) {
+		return false
+	}
+	times := func(at Instant) time.Duration { return at.Wall.Sub(v.roll.StepEnteredAt) / v.setting.Policy.MaxGap }
+	return times(last) != times(v.roll.LastLook)
 }
 
 func (r *Roll) unknown(k KeyVersion) []DNSKEY {

@@ -74,20 +74,21 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			// The DS of new goes first: while a cache may hold a DS set with new
-			// alone, or a DNSKEY set that only new signed, new must stay.
+			// While a cache may hold a DNSKEY set that only new signed (somebody
+			// switched by hand), the DS of new must stay; while one may hold a DS
+			// set with new alone, new itself.
 			Type: "cancel", Method: "ksk", Role: KSK, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: "ksk",
 			Steps: []Step{
-				{"withdraw", nil, do{AskParent(Old)}},
-				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New)), Settled(RecordDNSKEY, SignedBy(Old))}, do{Remove(New)}},
+				{"withdraw", after{Settled(RecordDNSKEY, SignedBy(Old))}, do{AskParent(Old)}},
+				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
 			},
 		},
 		{
 			Type: "cancel", Method: "csk", Role: CSK, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: "csk",
 			Steps: []Step{
-				{"withdraw", nil, do{AskParent(Old)}},
-				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New)), Settled(RecordDNSKEY, SignedBy(Old)), Settled(RecordData, SignedBy(Old))}, do{Remove(New)}},
+				{"withdraw", after{Settled(RecordDNSKEY, SignedBy(Old))}, do{AskParent(Old)}},
+				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New)), Settled(RecordData, SignedBy(Old))}, do{Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
 			},
 		},

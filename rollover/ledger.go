@@ -1,7 +1,6 @@
 package rollover
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -115,12 +114,12 @@ func (l *Ledger) forget(now time.Time) {
 }
 
 func (l *Ledger) add(e LedgerEntry) {
-	id, known := e.content(), false
+	known := false
 	for i := range l.Entries {
 		old := &l.Entries[i]
 		switch {
 		case old.Record != e.Record || old.Server != e.Server:
-		case old.content() == id:
+		case old.sameVersion(e):
 			old.TTL, old.Last, old.Seen, old.Until, known = max(old.TTL, e.TTL), e.Last, e.Seen, Instant{}, true
 		case old.Until.IsZero():
 			old.Until = e.Seen
@@ -131,23 +130,23 @@ func (l *Ledger) add(e LedgerEntry) {
 	}
 }
 
-// content is what makes two versions one: what they hold and who signed them,
-// not their TTL.
-func (e LedgerEntry) content() string {
-	var parts any
+// sameVersion says whether two entries of one record are one version: what
+// they hold and who signed them count, their TTL does not.
+func (e LedgerEntry) sameVersion(o LedgerEntry) bool {
 	switch {
-	case e.DNSKEY != nil:
-		parts = []any{sorted(e.DNSKEY.Keys), sorted(e.DNSKEY.Signers)}
-	case e.Data != nil:
-		parts = []any{sorted(e.Data.Signers), sorted(signersOf(e.Data.Traces))}
-	case e.DS != nil:
-		parts = sorted(e.DS.Set)
+	case e.DNSKEY != nil && o.DNSKEY != nil:
+		return sameSet(e.DNSKEY.Keys, o.DNSKEY.Keys) && sameSet(e.DNSKEY.Signers, o.DNSKEY.Signers)
+	case e.Data != nil && o.Data != nil:
+		return sameSet(e.Data.Signers, o.Data.Signers) && sameSet(signersOf(e.Data.Traces), signersOf(o.Data.Traces))
+	case e.DS != nil && o.DS != nil:
+		return sameSet(e.DS.Set, o.DS.Set)
 	}
-	out, err := json.Marshal(parts)
-	if err != nil {
-		return err.Error()
-	}
-	return string(out)
+	return false
+}
+
+// sameSet says whether two lists hold the same, in whatever order.
+func sameSet[T comparable](a, b []T) bool {
+	return slices.Equal(a, b) || len(a) == len(b) && slices.Equal(sorted(a), sorted(b))
 }
 
 // signersOf reduces signatures to who made them.

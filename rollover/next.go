@@ -150,7 +150,7 @@ func (k Kind) unmet(r *Roll, at int, l Ledger, s Sighting, p Policy) *Need {
 	if step.TakesAway() {
 		for _, done := range k.Steps[:at+1] {
 			for _, w := range done.Waits {
-				need.watch(r, w, s)
+				need.watch(r, w, l, s, p)
 			}
 		}
 	}
@@ -162,28 +162,30 @@ func (k Kind) unmet(r *Roll, at int, l Ledger, s Sighting, p Policy) *Need {
 }
 
 // weigh adds a wait to the need if it does not hold.
-func (n *Need) weigh(r *Roll, w Wait, l Ledger, s Sighting, p Policy) {
-	lags := r.lagging(w.Statement, s)
-	left := time.Duration(0)
+func (n *Need) weigh(r *Roll, w Wait, l Ledger, s Sighting, p Policy) (lags []Lag, left time.Duration) {
+	lags = r.lagging(w.Statement, s)
 	if w.Strength == StrengthSettled {
 		left = r.left(w.Statement, l, s, p)
 	}
-	if len(lags) == 0 && left <= 0 {
-		return
+	if len(lags) > 0 || left > 0 {
+		n.add(w, lags)
+		n.Remaining = max(n.Remaining, left)
 	}
-	n.add(w, lags)
-	n.Remaining = max(n.Remaining, left)
+	return lags, left
 }
 
-// watch adds a wait that an earlier step relied on if it is not seen now. It is
-// gone if a server shows something else; no answer, or none that a validator
-// confirms yet, holds the step up all the same and is no alarm.
-func (n *Need) watch(r *Roll, w Wait, s Sighting) {
-	w.Strength = StrengthSeen
-	if lags := r.lagging(w.Statement, s); len(lags) > 0 {
-		n.add(w, lags)
-		n.Gone = n.Gone || slices.ContainsFunc(lags, func(l Lag) bool { return l.Bad })
+// watch adds a wait that an earlier step relied on if it does not hold any
+// more. It is gone if a server shows something else; no answer, or none that a
+// validator confirms yet, holds the step up all the same and is no alarm. When
+// it is back, caches may still hold what was served in between: what was
+// settled is earned anew.
+func (n *Need) watch(r *Roll, w Wait, l Ledger, s Sighting, p Policy) {
+	if w.Courtesy {
+		w.Strength = StrengthSeen
 	}
+	lags, left := n.weigh(r, w, l, s, p)
+	n.Gone = n.Gone || slices.ContainsFunc(lags, func(l Lag) bool { return l.Bad })
+	n.Anew = n.Anew || left > 0
 }
 
 func (n *Need) add(w Wait, lags []Lag) {

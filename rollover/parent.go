@@ -43,10 +43,14 @@ func (r *Roll) Parent(p Policy) ParentDS {
 }
 
 // unsettled says that the keys or the servers are not as they were when the
-// parent was asked: then nothing must go at the parent. While the rollover is
-// blocked nothing must come either: the key that it is for may be gone.
+// parent was asked, or that nobody has looked since the rollover was resumed:
+// then nothing must go at the parent. While the rollover is blocked nothing
+// must come either: the key that it is for may be gone.
 func (r *Roll) unsettled() bool {
-	return r.State == StateBlocked || r.Need != nil && r.Need.Gone
+	if r.Ask != nil && len(r.Held) == 0 {
+		return true
+	}
+	return r.State == StateBlocked || r.Need != nil && (r.Need.Gone || r.Need.Anew)
 }
 
 // wanted is the DS records of the sides last asked for; before anything was

@@ -149,6 +149,7 @@ type Need struct {
 	Remaining time.Duration `json:"remaining"`
 	Actor     Actor         `json:"actor"`
 	Gone      bool          `json:"gone,omitempty"`     // what an earlier step relied on is not seen any more
+	Anew      bool          `json:"anew,omitempty"`     // it was gone, or not answered for by a server, and is being earned anew
 	Findings  []Finding     `json:"findings,omitempty"` // why a step that takes something away is not entered, though its waits hold
 	Records   []Record      `json:"records"`            // that the waits speak of
 }
@@ -221,8 +222,10 @@ const (
 	EventGone      = "gone"    // what an earlier step relied on is not seen any more
 )
 
-func (r *Roll) kind() (Kind, error) {
-	for _, k := range Kinds() {
+func (r *Roll) kind() (Kind, error) { return r.kindIn(Kinds()) }
+
+func (r *Roll) kindIn(table []Kind) (Kind, error) {
+	for _, k := range table {
 		if k.Name() == r.Kind {
 			return k, nil
 		}

@@ -172,8 +172,8 @@ func (a Action) String() string {
 // something that an earlier step relied on is gone, and end the time in which
 // a rollover can be cancelled.
 func (a Action) takesAway() bool {
-	if a.Verb == askParent {
-		return !slices.Contains(a.Sides, Old)
+	if a.Verb == askParent { // for one side only: the DS of the other goes
+		return !slices.Contains(a.Sides, Old) || !slices.Contains(a.Sides, New)
 	}
 	return a.Verb == deactivate || a.Verb == remove
 }

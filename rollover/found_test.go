@@ -1,0 +1,188 @@
+package rollover_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"rollover/rollover"
+	"rollover/rollover/rollovertest"
+)
+
+// Scenes that the search of prove_test.go found, each told again in the world
+// of the other tests.
+
+// A name server falls back to the set before new signed it, and comes back.
+// Caches hold that set now, so the old DS must stay until they have lost it.
+func TestWhatFellBackIsEarnedAnew(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "switch")
+	w.Operator = func(*rollovertest.World, []rollover.DS) {}
+	toStep(t, w, p, "withdraw")
+	r := w.Roll()
+	tickSeeing(t, w, p, func(s *rollover.Sighting) {
+		for i := range s.Servers {
+			if v := s.Servers[i].DNSKEY; v != nil && s.Servers[i].Name == "ns2" {
+				back := *v
+				back.Signers = []rollover.DNSKEY{r.Old[0].DNSKEY()}
+				s.Servers[i].DNSKEY = &back
+			}
+		}
+	})
+	for i := range 4 { // the TTL of the DNSKEY set, in units
+		w.Advance(unit)
+		tickSeeing(t, w, p, func(*rollover.Sighting) {})
+		if n := w.Roll().Need; n == nil || n.Gone || !n.Anew || len(w.Roll().Parent(p).Remove) > 0 {
+			t.Fatalf("%d units after it came back: need %+v, to be removed %v", i, n, w.Roll().Parent(p).Remove)
+		}
+	}
+	w.Advance(unit)
+	tickSeeing(t, w, p, func(*rollover.Sighting) {})
+	if len(w.Roll().Parent(p).Remove) == 0 {
+		t.Errorf("it was earned anew, and still nothing is to be removed: %+v", w.Roll().Need)
+	}
+	w.Operator = nil
+	drive(t, w, p, 100)
+	finished(t, w)
+}
+
+// After a block nobody knows what was served while it lasted: nothing goes at
+// the parent before the next look, and before it was earned anew.
+func TestNoDSGoesRightAfterResume(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk", Method: "double-signature"})
+	w.Operator = func(*rollovertest.World, []rollover.DS) {}
+	toStep(t, w, p, "submit")
+	fresh := w.Roll().New[0]
+	w.Apply(rollover.Command{Verb: "deactivate", Key: fresh})
+	for range 3 {
+		w.Advance(unit)
+		tickDue(t, w, p)
+	}
+	if w.Roll().State != rollover.StateBlocked {
+		t.Fatalf("the new key was deactivated by hand, and the rollover is %s", w.Roll().State)
+	}
+	w.Apply(rollover.Command{Verb: "activate", Key: fresh})
+	if err := w.Engine(p).Resume(context.Background(), rollovertest.Zone, ""); err != nil {
+		t.Fatal(err)
+	}
+	if todo := w.Roll().Parent(p); len(todo.Remove) > 0 {
+		t.Errorf("right after resume: remove %v", todo.Remove)
+	}
+	w.Operator = nil
+	drive(t, w, p, 100)
+	finished(t, w)
+}
+
+// To ask for the DS of old alone takes the DS of new away. If somebody let new
+// sign alone, and no server shows it yet, that breaks the zone: the keys are
+// read before it.
+func TestCancelReadsTheKeys(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "submit")
+	w.ServeParent(p)
+	whole(t, w, 12*unit)
+	if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, ""); err != nil {
+		t.Fatal(err)
+	}
+	w.Lag = map[string]time.Duration{"ns1": time.Hour, "ns2": time.Hour}
+	w.Apply(rollover.Command{Verb: "activate", Key: w.Roll().New[0]})
+	w.Apply(rollover.Command{Verb: "deactivate", Key: w.Roll().Old[0]})
+	for range 20 {
+		tickDue(t, w, p)
+		w.Advance(unit)
+	}
+	if r := w.Roll(); r.State != rollover.StateBlocked || r.Ask != nil {
+		t.Errorf("%s at step %q, asked %+v: expected it to be blocked", r.State, r.Step, r.Ask)
+	}
+}
+
+// Somebody let new sign alone for a while and undid it. Caches hold that set,
+// so the DS of new stays until they have lost it.
+func TestCancelKeepsTheDSForCaches(t *testing.T) {
+	w := rollovertest.New("split", rollovertest.TTLs{DS: unit, DNSKEY: 9 * unit, Data: unit})
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "submit")
+	w.ServeParent(p)
+	whole(t, w, 3*unit)
+	r := w.Roll()
+	w.Apply(rollover.Command{Verb: "activate", Key: r.New[0]})
+	w.Apply(rollover.Command{Verb: "deactivate", Key: r.Old[0]})
+	whole(t, w, unit)
+	w.Apply(rollover.Command{Verb: "activate", Key: r.Old[0]})
+	w.Apply(rollover.Command{Verb: "deactivate", Key: r.New[0]})
+	whole(t, w, 0)
+	if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		tickDue(t, w, p)
+		w.ServeParent(p)
+		whole(t, w, unit)
+	}
+	if w.Roll().State != rollover.StateCancelled {
+		t.Errorf("%s: %+v", w.Roll().State, w.Roll().Need)
+	}
+}
+
+// The new key is taken away before any server showed it: that looks like lag,
+// and is told within max_gap all the same.
+func TestLostBeforeItWasSeen(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	w.Lag = map[string]time.Duration{"ns1": 2 * unit, "ns2": 2 * unit}
+	p := tight()
+	p.MaxGap = 10 * unit
+	start(t, w, p, rollover.Order{Type: "zsk"})
+	w.Apply(rollover.Command{Verb: "remove", Key: w.Roll().New[0]})
+	for range 12 {
+		whole(t, w, unit)
+		tickDue(t, w, p)
+	}
+	if r := w.Roll(); r.State != rollover.StateBlocked {
+		t.Errorf("the rollover is %s at step %q, and waits for %+v", r.State, r.Step, r.Need)
+	}
+}
+
+// Killed between start and the first change, and the TTL of the data is raised
+// before it is taken up again: it is read before new signs data as well.
+func TestTTLRaisedBeforeNewSigns(t *testing.T) {
+	tried := 0
+	for n := range 12 {
+		w := rollovertest.New("csk", rollovertest.TTLs{DS: unit, DNSKEY: unit, Data: unit})
+		w.KillAt = n + 1
+		p := tight()
+		start(t, w, p, rollover.Order{Method: "double-signature"})
+		if w.Roll() == nil || len(w.Keys) > 1 {
+			continue
+		}
+		tried++
+		w.SetTTL(rollovertest.TTLs{DS: unit, DNSKEY: unit, Data: 30 * unit})
+		whole(t, w, unit)
+		for range 60 {
+			tickSeeing(t, w, p, sampleSmall)
+			w.ServeParent(p)
+			whole(t, w, unit)
+		}
+		finished(t, w)
+	}
+	if tried == 0 {
+		t.Error("no kill left a rollover that had changed nothing")
+	}
+}
+
+// sampleSmall makes the names looked at have a smaller TTL than others of the zone.
+func sampleSmall(s *rollover.Sighting) {
+	for i := range s.Servers {
+		if v := s.Servers[i].Data; v != nil {
+			small := *v
+			small.TTL = 1
+			s.Servers[i].Data = &small
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package rollover
+
+// may is how often what may go wrong.
+type may = map[fault]uint8
+
+// circumstances are the families that every row of the table goes through, each
+// with one sort of fault, on top of what is always so: servers and parent lag
+// for as long as they like, and rollover ticks when it likes.
+func circumstances() []family {
+	return []family{
+		{name: "lag", ttl: [3][2]uint8{{1, 1}, {2, 2}, {3, 3}}},
+		{name: "lag, other TTLs", ttl: [3][2]uint8{{3, 3}, {2, 2}, {1, 1}}},
+		{name: "kill at any operation", may: may{faultCrash: 1}},
+		{name: "pdnsutil lies", may: may{faultLie: 1}},
+		{name: "server silent", may: may{faultSilent: 1}},
+		{name: "parent falls back", may: may{faultFlap: 1}},
+		{name: "name server falls back", may: may{faultFallBack: 1}},
+		{name: "registrar replaces", may: may{faultReplace: 1}, heavy: true},
+		{name: "registrar mistypes", may: may{faultTypo: 1}},
+		{name: "TTL of DS lowered", may: may{faultTTLDS: 1}, high: 1 << inDS, heavy: true},
+		{name: "TTL of DNSKEY lowered", may: may{faultTTLKeys: 1}, high: 1 << inKeys, heavy: true},
+		{name: "TTL of data lowered", may: may{faultTTLData: 1}, high: 1 << inData, heavy: true},
+		{name: "TTL of DS raised", may: may{faultTTLDS: 1}, heavy: true},
+		{name: "TTL of DNSKEY raised", may: may{faultTTLKeys: 1}, heavy: true},
+		{name: "TTL of data raised", may: may{faultTTLData: 1}, heavy: true},
+		{name: "clock jumps, reboot", may: may{faultForward: 1, faultReboot: 1}, policy: withMargin, heavy: true},
+		{name: "clock falls back, reboot", may: may{faultBack: 1, faultReboot: 1}, policy: withMargin, heavy: true},
+		{name: "parent forged, validator asked", may: may{faultForged: 1}, policy: withValidator, heavy: true},
+		{name: "keys edited by hand", may: may{faultEdit: 1}, heavy: true},
+		{name: "cancelled", may: may{faultCancel: 1}},
+		{name: "cancelled after a switch by hand", may: may{faultCancel: 1, faultSwitch: 1}, heavy: true},
+		{name: "cancelled, registrar replaces", may: may{faultCancel: 1, faultReplace: 1}, heavy: true},
+		{name: "cancelled after an edit", may: may{faultCancel: 1, faultEdit: 1}, heavy: true},
+	}
+}
+
+// withMargin is what the default policy has: a margin of max_gap, which is as
+// much as one clock that jumped over a reboot can earn wrongly.
+func withMargin(p *Policy) { p.Margin = p.MaxGap }
+
+func withValidator(p *Policy) { p.Evidence = EvidenceResolver }
