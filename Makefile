@@ -6,7 +6,7 @@ TEST_PACKAGES = $(PACKAGES) sqlite3 strace bind9-dnsutils
 GO          = go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: demo test lint bench build packages
+.PHONY: demo test prove lint bench build packages
 
 build: ## bin/rollover
 	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs -o bin/rollover ./cmd/rollover
@@ -20,6 +20,9 @@ test: ## everything: formatting, vet, staticcheck, unit, parser, scripts, end to
 	@.ci/packages $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory lint
 	$(GO) test -timeout 40m ./...
+
+prove: ## every history, with many sorts of faults at once; see docs/proof.md
+	$(GO) test -v -timeout 6h -run '^TestProof' ./rollover -prove
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted" >&2; exit 1; }

@@ -12,7 +12,7 @@ func circumstances() []family {
 		{name: "lag, other TTLs", ttl: [3][2]uint8{{3, 3}, {2, 2}, {1, 1}}},
 		{name: "kill at any operation", may: may{faultCrash: 1}},
 		{name: "pdnsutil lies", may: may{faultLie: 1}},
-		{name: "server silent", may: may{faultSilent: 1}},
+		{name: "server silent", may: may{faultSilent: 1}, heavy: true},
 		{name: "parent falls back", may: may{faultFlap: 1}},
 		{name: "name server falls back", may: may{faultFallBack: 1}},
 		{name: "registrar replaces", may: may{faultReplace: 1}, heavy: true},
