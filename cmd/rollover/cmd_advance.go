@@ -152,6 +152,8 @@ func (m *mouth) transitions(c *cli.Context) func(rollover.Event) {
 		switch e.Event {
 		case rollover.EventBlocked:
 			fmt.Fprintf(m.err, "%s blocked at step %s: %s\n", e.Zone, orNone(e.Step), e.Text)
+		case rollover.EventDSFailed:
+			fmt.Fprintf(m.err, "%s %s\n", e.Zone, plain(e.Text))
 		case rollover.EventGone:
 			fmt.Fprintf(m.err, "%s %s\n", e.Zone, plain(e.Text))
 		case rollover.EventTrouble:

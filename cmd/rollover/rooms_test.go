@@ -18,6 +18,8 @@ func rooms() map[string][]string {
 	return map[string][]string{
 		"rollover":              {},
 		"rollover/probe":        {"rollover/rollover", "github.com/miekg/dns"},
+		"rollover/hook":         {"rollover/rollover"},
+		"rollover/parent":       {"rollover/rollover", "github.com/miekg/dns"},
 		"rollover/lab":          {"rollover/rollover", "github.com/miekg/dns", "golang.org/x/sys/unix"},
 		"rollover/rollovertest": {"rollover/rollover"},
 		"pdns":                  {"rollover/rollover", "golang.org/x/sys/unix"},
@@ -25,6 +27,7 @@ func rooms() map[string][]string {
 		"store":                 {"rollover/rollover", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors", "golang.org/x/sys/unix"},
 		"cmd/rollover": {
 			"rollover/rollover", "rollover/rollover/probe", "rollover/rollover/lab", "rollover/pdns", "rollover/store",
+			"rollover/rollover/hook", "rollover/rollover/parent",
 			"github.com/urfave/cli/v2", "github.com/pelletier/go-toml/v2", "golang.org/x/net/idna", "golang.org/x/sys/unix", "golang.org/x/term",
 		},
 	}

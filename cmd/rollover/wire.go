@@ -53,7 +53,7 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), Now: readClocks,
 	}
 	w.engine = &rollover.Engine{
-		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: config.setting, Now: readClocks, Workers: runtime.NumCPU(),
+		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Now: readClocks, Workers: runtime.NumCPU(),
 	}
 	return w, nil
 }

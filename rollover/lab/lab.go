@@ -257,6 +257,9 @@ func (l *Lab) Validator() string { return l.validator.addr }
 // ChildConfigDir is the --config-dir of the children's primary.
 func (l *Lab) ChildConfigDir() string { return l.c1.dir }
 
+// ParentConfigDir is the --config-dir of the parent's primary.
+func (l *Lab) ParentConfigDir() string { return l.p1.dir }
+
 // ChildPdnsutil is the command that runs pdnsutil, without any argument.
 func (l *Lab) ChildPdnsutil() []string { return slices.Clone(l.programs.util) }
 
