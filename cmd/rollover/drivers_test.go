@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"rollover/rollover"
 	"rollover/rollover/lab"
 )
 
@@ -118,5 +119,48 @@ exec.timeout = "1s"
 		h.finished(zone)
 		h.told(zone, "add DS", "exec will be asked again: maintenance", "exec failed: exit code 1: bad password", "exec failed: timed out and was killed",
 			"exec accepted the change: order 4711", "remove DS", "exec accepted the change: order 4711", "rollover done")
+	}
+}
+
+// needsBIND fails the test where BIND is not installed.
+func needsBIND(t *testing.T) {
+	t.Helper()
+	if missing := lab.MissingBIND(); len(missing) > 0 {
+		t.Fatalf("Debian packages are missing: apt-get install %s", strings.Join(missing, " "))
+	}
+}
+
+// Dynamic updates signed with TSIG, at a BIND that signs the parent zone.
+func TestNsupdateDriver(t *testing.T) {
+	t.Parallel()
+	needsBIND(t)
+	o, types := pair()
+	o.BIND = true
+	h := newHarness(t, "2s", o)
+	wrong := h.write("wrong.key", "key \"rollover\" { algorithm hmac-sha256; secret \"d3Jvbmcgd3Jvbmcgd3Jvbmc=\"; };\n", 0o600)
+	h.configure(fmt.Sprintf(`
+[ds]
+driver = "nsupdate"
+nsupdate.server = "%s"
+nsupdate.key_file = "%s"
+`, h.lab.ParentServers()[0], wrong))
+	all := names(types)
+	h.witnessed(all, func() {
+		h.start(types)
+		h.until("refused", all, h.lenient, func(s rollover.Status) bool {
+			return s.Submission != nil && s.Submission.State == rollover.SubmissionFailed && strings.Contains(s.WaitingFor, "the TSIG key does not fit")
+		})
+		secret, err := os.ReadFile(h.lab.UpdateKeyFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(wrong, secret, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h.until("done", all, h.lenient, done)
+	})
+	for _, zone := range all {
+		h.finished(zone)
+		h.told(zone, "the driver nsupdate failed: refused", "the driver nsupdate accepted the change: updated at", "rollover done")
 	}
 }

@@ -78,6 +78,9 @@ func prepare(ctx context.Context, o Options) (*Lab, error) {
 	}
 	l := &Lab{Dir: dir, options: o, port: port, programs: found, major: major, nursery: newNursery()}
 	l.p1, l.p2 = l.newServer("p1", 1), l.newServer("p2", 2)
+	if o.BIND {
+		l.p1.addr = bindAddress(port)
+	}
 	l.c1, l.c2 = l.newServer("c1", 3), l.newServer("c2", 4)
 	l.validator = l.newServer("validator", 5)
 	l.p2.primary, l.c2.primary = l.p1, l.c1
@@ -104,13 +107,17 @@ func freePort() (int, error) {
 }
 
 func free(port int) bool {
-	for host := 1; host <= 5; host++ {
-		tcp, err := net.Listen("tcp", address(host, port))
+	for host := 0; host <= 5; host++ {
+		at := address(host, port)
+		if host == 0 {
+			at = bindAddress(port)
+		}
+		tcp, err := net.Listen("tcp", at)
 		if err != nil {
 			return false
 		}
 		defer tcp.Close()
-		udp, err := net.ListenPacket("udp", address(host, port))
+		udp, err := net.ListenPacket("udp", at)
 		if err != nil {
 			return false
 		}
@@ -139,7 +146,9 @@ func (l *Lab) configure(ctx context.Context) error {
 			return fmt.Errorf("making the folder of %s: %w", s.name, err)
 		}
 	}
-	if err := l.programs.unconfined(l.validator.dir); err != nil {
+	var err error
+	l.programs.validator, err = unconfined(l.programs.validator, filepath.Join(l.validator.dir, "unbound"), "/etc/apparmor.d/usr.sbin.unbound")
+	if err != nil {
 		return err
 	}
 	followers := make(map[*server]*server)
@@ -151,6 +160,12 @@ func (l *Lab) configure(ctx context.Context) error {
 		followers[s.primary] = s
 	}
 	for _, s := range []*server{l.p1, l.p2, l.c1, l.c2} {
+		if s == l.p1 && l.options.BIND {
+			if err := l.configureBIND(); err != nil {
+				return err
+			}
+			continue
+		}
 		s.command = append(slices.Clone(l.programs.server), "--config-dir="+s.dir, "--daemon=no", "--guardian=no", "--write-pid=no")
 		if err := errors.Join(s.configure(l.programs.modules, followers[s]), l.createDatabase(ctx, s)); err != nil {
 			return err
@@ -166,9 +181,15 @@ func (l *Lab) startNameServers(ctx context.Context) error {
 		}
 	}
 	for _, s := range []*server{l.p1, l.p2, l.c1, l.c2} {
+		if s == l.p1 && l.options.BIND {
+			continue
+		}
 		if err := l.awaitControl(ctx, s); err != nil {
 			return err
 		}
+	}
+	if l.options.BIND {
+		return l.awaitSigned(ctx)
 	}
 	return nil
 }
