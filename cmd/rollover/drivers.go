@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"rollover/pdns"
 	"rollover/rollover"
 	"rollover/rollover/hook"
 	"rollover/rollover/parent"
@@ -28,8 +29,29 @@ func (w *world) registrar(ds dsConfig) rollover.Registrar {
 			Server: n.Server, Zone: canonical(n.Zone), TTL: seconds(n.TTL), Timeout: time.Duration(n.Timeout),
 			Key: func() (*parent.Key, error) { return readKey(n.KeyFile) },
 		}
+	case driverPdnsutil:
+		return &pdns.Parent{Tool: w.parentTool(*ds.Pdnsutil), Zone: canonical(ds.Pdnsutil.Zone), TTL: seconds(ds.Pdnsutil.TTL)}
 	}
 	return nil
+}
+
+// parentTool is the PowerDNS of the parent zone: that of the zones, changed by
+// what is set for it.
+func (w *world) parentTool(c parentConfig) *pdns.Tool {
+	tool := *w.tool
+	if len(c.Command) > 0 {
+		tool.Command = c.Command
+	}
+	if len(c.Control) > 0 {
+		tool.Control = c.Control
+	}
+	if c.ConfigDir != "" {
+		tool.ConfigDir = c.ConfigDir
+	}
+	if c.ConfigName != "" {
+		tool.ConfigName = c.ConfigName
+	}
+	return &tool
 }
 
 // canonical is a zone name that checkParent has let through, or nothing.

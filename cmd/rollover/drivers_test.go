@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -162,5 +164,45 @@ nsupdate.key_file = "%s"
 	for _, zone := range all {
 		h.finished(zone)
 		h.told(zone, "the driver nsupdate failed: refused", "the driver nsupdate accepted the change: updated at", "rollover done")
+	}
+}
+
+// DS records written with pdnsutil into the parent zone of a PowerDNS; a DS of
+// somebody else at the same name stays.
+func TestPdnsutilDriver(t *testing.T) {
+	t.Parallel()
+	o, types := pair()
+	h := newHarness(t, "2s", o)
+	h.configure(fmt.Sprintf(`
+[ds]
+driver = "pdnsutil"
+pdnsutil.config_dir = "%s"
+`, h.lab.ParentConfigDir()))
+	ctx := context.Background()
+	foreign := "4711 13 2 " + strings.Repeat("ab", 32)
+	all := names(types)
+	for _, zone := range all {
+		set, err := h.lab.DS(ctx, zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.lab.SetDS(ctx, zone, append(set, foreign)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.lab.FlushValidator(ctx); err != nil {
+		t.Fatal(err)
+	}
+	h.witnessed(all, func() {
+		h.start(types)
+		h.until("done", all, h.advance, done)
+	})
+	for _, zone := range all {
+		h.finished(zone)
+		h.told(zone, "the driver pdnsutil accepted the change: written into zone lab.test.", "rollover done")
+		set, err := h.lab.DS(ctx, zone)
+		if err != nil || len(set) != 2 || !slices.ContainsFunc(set, func(d string) bool { return strings.EqualFold(d, foreign) }) {
+			t.Errorf("%s: DS %q, %v: the foreign one must stay, beside the new one", zone, set, err)
+		}
 	}
 }
