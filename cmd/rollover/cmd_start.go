@@ -59,10 +59,11 @@ func (m *mouth) start(c *cli.Context) error {
 		return err
 	}
 	defer w.close()
-	w.engine.Tell = m.transitions(c)
+	w.engine.Tell = m.hear(c, w)
 	var report rollover.Report
 	err = w.locked(c.Context, func() error {
 		report, err = w.engine.Start(c.Context, o)
+		m.deliver(c, w, []string{o.Zone})
 		return err
 	})
 	if err != nil {

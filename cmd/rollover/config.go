@@ -26,6 +26,7 @@ type config struct {
 	DNS      dnsConfig               `toml:"dns"`
 	Policy   map[string]policyConfig `toml:"policy"`
 	DS       dsConfig                `toml:"ds"`
+	Notify   notifyConfig            `toml:"notify"`
 	Zone     []zoneConfig            `toml:"zone"`
 
 	path string
@@ -80,7 +81,7 @@ func defaults() config {
 		DNS: dnsConfig{
 			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, TrustAnchors: "/usr/share/dns/root.key", Timeout: duration(5 * time.Second),
 		},
-		DS: defaultDS(),
+		DS: defaultDS(), Notify: defaultNotify(),
 	}
 }
 
@@ -167,6 +168,9 @@ func (c config) check() error {
 	}
 	if err := c.checkZones(); err != nil {
 		return err
+	}
+	if err := c.Notify.check(); err != nil {
+		return fmt.Errorf("notify: %w", err)
 	}
 	return c.checkDrivers()
 }

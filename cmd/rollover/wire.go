@@ -28,6 +28,7 @@ type world struct {
 	tool   *pdns.Tool
 	probe  *probe.Client
 	engine *rollover.Engine
+	heard  []rollover.Event // that are to be told outside
 }
 
 // open wires a run together from the configuration; nothing is touched yet.
