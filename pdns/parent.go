@@ -210,12 +210,5 @@ func (p *Parent) show(ctx context.Context, inv rollover.Inventory) error {
 	if _, err := p.run(ctx, p.pdnsutil(inv.Zone, "--", "rectify-zone", plain(inv.Zone)), outputLimit); err != nil {
 		return err
 	}
-	var notify []string
-	if inv.Kind == rollover.KindMaster || inv.Kind == rollover.KindProducer {
-		if _, err := p.BumpSerial(ctx, inv.Zone); err != nil {
-			return err
-		}
-		notify = []string{inv.Zone}
-	}
-	return p.Refresh(ctx, []string{inv.Zone}, notify)
+	return p.announce(ctx, inv)
 }

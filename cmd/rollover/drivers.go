@@ -29,6 +29,11 @@ func (w *world) registrar(ds dsConfig) rollover.Registrar {
 			Server: n.Server, Zone: canonical(n.Zone), TTL: seconds(n.TTL), Timeout: time.Duration(n.Timeout),
 			Key: func() (*parent.Key, error) { return readKey(n.KeyFile) },
 		}
+	case driverCDS:
+		return &parent.CDS{
+			Publish: w.tool.PublishCDS, CDNSKEY: ds.CDS.CDNSKEY, Notify: ds.CDS.Notify,
+			Resolvers: w.config.DNS.Resolvers, Timeout: time.Duration(w.config.DNS.Timeout),
+		}
 	case driverPdnsutil:
 		return &pdns.Parent{Tool: w.parentTool(*ds.Pdnsutil), Zone: canonical(ds.Pdnsutil.Zone), TTL: seconds(ds.Pdnsutil.TTL)}
 	}

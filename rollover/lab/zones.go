@@ -136,6 +136,10 @@ func (o Options) parentFile() string {
 	for _, z := range o.Zones {
 		servers(z.Name, 3)
 	}
+	for _, extra := range o.Extra {
+		name, data, _ := strings.Cut(extra, " ")
+		line(name, data)
+	}
 	return b.String()
 }
 
