@@ -12,7 +12,7 @@ func orderFlags() []cli.Flag {
 	return []cli.Flag{
 		zoneFlag(),
 		&cli.StringFlag{Name: "type", Usage: "`TYPE`: zsk, ksk or csk; csk for a zone with a CSK, else zsk"},
-		&cli.StringFlag{Name: "method", Usage: "`METHOD`: pre-publish for zsk; double-ds or double-signature for ksk and csk"},
+		&cli.StringFlag{Name: "method", Usage: "`METHOD`: pre-publish for zsk; double-ds or double-signature for ksk and csk (-cds is added for the driver cds)"},
 	}
 }
 
