@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"rollover/rollover"
 )
@@ -17,6 +18,9 @@ type Parent struct {
 	*Tool
 	Zone string // the parent zone; empty: the nearest one above that this PowerDNS has
 	TTL  uint32 // seconds, of DS records where there are none yet
+	// Turn is held for the whole of a change: increase-serial loses updates when
+	// it is run twice at once for one zone (pdnsutil 4.7 to 5.1).
+	Turn sync.Locker
 }
 
 var _ rollover.Registrar = (*Parent)(nil)
@@ -35,6 +39,8 @@ func (p *Parent) Submit(ctx context.Context, c rollover.Change) rollover.Answer 
 }
 
 func (p *Parent) submit(ctx context.Context, c rollover.Change) (string, error) {
+	p.Turn.Lock()
+	defer p.Turn.Unlock()
 	inv, err := p.parentOf(ctx, c.Zone)
 	if err != nil {
 		return "", err

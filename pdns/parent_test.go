@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"rollover/pdns"
@@ -56,7 +57,7 @@ const delegated = "child.test\t300\tIN\tNS\tns1.child.test.\nchild.test\t60\tIN\
 func TestWritesDSOfEachVersion(t *testing.T) {
 	for version, owner := range map[string]string{"4.7.3": "child", "4.9.18": "child", "5.1.5": "child.test."} {
 		tool, log := scripted(t, version, delegated)
-		p := pdns.Parent{Tool: tool, TTL: 3600}
+		p := pdns.Parent{Turn: new(sync.Mutex), Tool: tool, TTL: 3600}
 		a := p.Submit(context.Background(), rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}, Remove: []rollover.DS{ds(1)}})
 		if a.State != rollover.SubmissionAccepted {
 			t.Fatalf("%s: %+v", version, a)
@@ -80,7 +81,7 @@ func TestWritesNoDS(t *testing.T) {
 		{"nonsense", delegated + "child.test\t60\tIN\tDS\tx y z 0\n", "", "impossible number", change},
 	} {
 		tool, log := scripted(t, "4.7.3", c.records)
-		p := pdns.Parent{Tool: tool, Zone: c.zone, TTL: 3600}
+		p := pdns.Parent{Turn: new(sync.Mutex), Tool: tool, Zone: c.zone, TTL: 3600}
 		a := p.Submit(context.Background(), c.change)
 		if a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, c.says) || strings.Contains(log(), "rrset") {
 			t.Errorf("%s: %+v, calls %q", c.name, a, log())
@@ -94,7 +95,7 @@ func TestDSThatIsNotWritten(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(filepath.Dir(tool.Command[0]), "deaf"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := pdns.Parent{Tool: tool}
+	p := pdns.Parent{Turn: new(sync.Mutex), Tool: tool}
 	if a := p.Submit(context.Background(), rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}}); a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "does not show the DS records") {
 		t.Errorf("%+v", a)
 	}

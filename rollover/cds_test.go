@@ -82,6 +82,30 @@ func TestRollsByCDS(t *testing.T) {
 	}
 }
 
+// A parent that has the DS of new alone, against the CDS: new signs at once.
+func TestRescueByCDS(t *testing.T) {
+	for _, c := range cdsRollings()[:2] {
+		w := rollovertest.New(c.layout, unequal)
+		start(t, w, byCDS(), c.order)
+		driveCDS(t, w, 1000, 6)
+		d, err := w.Roll().New[0].DNSKEY().DS(rollovertest.Zone, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.SetDS([]rollover.DS{d})
+		for range 400 {
+			tick(t, w, byCDS())
+			w.Advance(unit) // it breaks for a moment, which is the parent's doing
+			if w.Roll().Kind == c.order.Type+"/double-signature-cds" {
+				follow(w)
+			}
+		}
+		if r := finished(t, w); r.Kind != c.order.Type+"/double-signature-cds" {
+			t.Errorf("%s: went on as %s", c.name, r.Kind)
+		}
+	}
+}
+
 // Cancelled at any moment: new leaves the DNSKEY set first, for the parent lets
 // go of its DS only then.
 func TestCancelByCDS(t *testing.T) {

@@ -163,8 +163,12 @@ func (o *Outbox) Queue(n Notice, channels []string, now time.Time) {
 func (o *Outbox) Settle(zone string, now []Notice, at time.Time, repeat time.Duration) []Notice {
 	var out []Notice
 	var open []Told
+	now = slices.Clone(now)
 	for _, t := range o.Open {
-		i := slices.IndexFunc(now, func(n Notice) bool { return n.ID == t.Notice.ID })
+		i := slices.IndexFunc(now, t.Notice.same)
+		if i >= 0 {
+			now[i].ID, now[i].At = t.Notice.ID, t.Notice.At
+		}
 		switch {
 		case t.Notice.Zone != zone:
 			open = append(open, t)
@@ -185,6 +189,12 @@ func (o *Outbox) Settle(zone string, now []Notice, at time.Time, repeat time.Dur
 	}
 	o.Open = open
 	return out
+}
+
+// same says whether two notices are of the same condition. What fails, and since
+// when, can change from look to look.
+func (n Notice) same(o Notice) bool {
+	return n.ID == o.ID || n.Event == NoticeCheckFailed && o.Event == n.Event && o.Roll == n.Roll && o.Zone == n.Zone
 }
 
 // over is the notice that a condition is over.

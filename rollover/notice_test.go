@@ -103,6 +103,25 @@ func TestToldUntilItIsOver(t *testing.T) {
 	}
 }
 
+// A failure whose words change is one failure.
+func TestChangingFailureIsOne(t *testing.T) {
+	var o rollover.Outbox
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	failed := func(id string) []rollover.Notice {
+		return []rollover.Notice{{ID: id, Event: rollover.NoticeCheckFailed, Zone: "a.", Roll: "r", Text: id}}
+	}
+	o.Settle("a.", failed("timed out"), at, time.Hour)
+	if told := o.Settle("a.", failed("refused"), at.Add(time.Minute), time.Hour); len(told) > 0 {
+		t.Errorf("told %+v", told)
+	}
+	if told := o.Settle("a.", failed("lame"), at.Add(2*time.Hour), time.Hour); len(told) != 1 || told[0].ID != "timed out" || told[0].Text != "lame" || told[0].Repeat != 1 {
+		t.Errorf("told %+v", told)
+	}
+	if told := o.Settle("a.", nil, at.Add(3*time.Hour), time.Hour); eventsOf(told) != "recovered" {
+		t.Errorf("told %+v", told)
+	}
+}
+
 // A channel that fails is left alone ever longer, and gets everything in the
 // end, each thing once; the other channels do not wait for it.
 func TestDeliveries(t *testing.T) {

@@ -33,6 +33,7 @@ type Change struct {
 	Remove  []DS
 	Set     []DS // all that the parent must have in the end, foreign records included
 	Keys    []Key
+	CDS     bool     // the steps are in the order that CDS records allow
 	Digests []uint8  // digest types of the policy
 	Servers []Server // of the zone and of its parent, as the last look found them
 }
@@ -200,6 +201,9 @@ func (r *Roll) change(p Policy) Change {
 		if k.Role.SignsKeys() && k.PublicKey != "" {
 			c.Keys = append(c.Keys, k)
 		}
+	}
+	if k, err := r.kind(); err == nil {
+		c.CDS = k.CDS
 	}
 	for _, s := range r.Servers {
 		c.Servers = append(c.Servers, s.Server)

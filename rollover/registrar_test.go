@@ -77,10 +77,6 @@ func never(*rollover.Roll) bool { return false }
 
 func isDone(r *rollover.Roll) bool { return r.State == rollover.StateDone }
 
-func atStep(name string) func(*rollover.Roll) bool {
-	return func(r *rollover.Roll) bool { return r.Step == name }
-}
-
 // A driver does all that the operator would, once for each request, and leaves
 // foreign records alone.
 func TestDriverDoesTheOperatorsPart(t *testing.T) {

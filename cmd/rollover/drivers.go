@@ -35,7 +35,7 @@ func (w *world) registrar(ds dsConfig) rollover.Registrar {
 			Resolvers: w.config.DNS.Resolvers, Timeout: time.Duration(w.config.DNS.Timeout),
 		}
 	case driverPdnsutil:
-		return &pdns.Parent{Tool: w.parentTool(*ds.Pdnsutil), Zone: canonical(ds.Pdnsutil.Zone), TTL: seconds(ds.Pdnsutil.TTL)}
+		return &pdns.Parent{Tool: w.parentTool(*ds.Pdnsutil), Zone: canonical(ds.Pdnsutil.Zone), TTL: seconds(ds.Pdnsutil.TTL), Turn: &w.turn}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -29,6 +30,7 @@ type world struct {
 	probe  *probe.Client
 	engine *rollover.Engine
 	heard  []rollover.Event // that are to be told outside
+	turn   sync.Mutex       // of changes of parent zones by pdnsutil
 }
 
 // open wires a run together from the configuration; nothing is touched yet.

@@ -30,6 +30,9 @@ var _ rollover.Registrar = (*CDS)(nil)
 // Submit publishes the records, looks whether every server of the zone serves
 // those that are wanted and no others, and tells the parent.
 func (d *CDS) Submit(ctx context.Context, c rollover.Change) rollover.Answer {
+	if !c.CDS {
+		return rollover.Answer{State: rollover.SubmissionFailed, Text: fmt.Sprintf("the rollover was started for another driver (%s): CDS records cannot have the DS sets that it asks for", c.Method)}
+	}
 	if err := d.Publish(ctx, c.Zone, c.Digests, d.CDNSKEY); err != nil {
 		state := rollover.SubmissionFailed
 		if errors.Is(err, rollover.ErrUnavailable) {

@@ -95,11 +95,11 @@ func TestCDS(t *testing.T) {
 	leaked := rollover.Key{Flags: 256, Algorithm: 13, PublicKey: oldKey.PublicKey}
 	both := []string{cds(oldKey), cds(newKey), cdnskey(oldKey), cdnskey(newKey)}
 	submit := rollover.Change{
-		Zone: zone, Keys: []rollover.Key{newKey, oldKey}, Digests: []uint8{2},
+		CDS: true, Zone: zone, Keys: []rollover.Key{newKey, oldKey}, Digests: []uint8{2},
 		Add: []rollover.DS{dsOf(t, newKey)}, Keep: []rollover.DS{dsOf(t, oldKey)}, Set: []rollover.DS{dsOf(t, newKey), dsOf(t, oldKey)},
 	}
 	withdraw := rollover.Change{
-		Zone: zone, Keys: submit.Keys, Digests: submit.Digests,
+		CDS: true, Zone: zone, Keys: submit.Keys, Digests: submit.Digests,
 		Keep: []rollover.DS{dsOf(t, newKey)}, Remove: []rollover.DS{dsOf(t, oldKey)}, Set: []rollover.DS{dsOf(t, newKey)},
 	}
 	for _, c := range []struct {
@@ -139,7 +139,7 @@ func TestCDS(t *testing.T) {
 // What cannot be published is not announced; a parent that cannot be told is no
 // failure, for it may poll.
 func TestCDSWithTrouble(t *testing.T) {
-	change := rollover.Change{Zone: zone}
+	change := rollover.Change{CDS: true, Zone: zone}
 	for err, state := range map[error]rollover.SubmissionState{
 		rollover.ErrUnavailable: rollover.SubmissionLater, errors.New("no"): rollover.SubmissionFailed,
 	} {
@@ -147,6 +147,9 @@ func TestCDSWithTrouble(t *testing.T) {
 		if a := d.Submit(context.Background(), change); a.State != state {
 			t.Errorf("%v: %+v", err, a)
 		}
+	}
+	if a := new(CDS).Submit(context.Background(), rollover.Change{Method: "double-ds"}); a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "another driver (double-ds)") {
+		t.Errorf("a rollover in another order: %+v", a)
 	}
 	deaf := &CDS{Publish: func(context.Context, string, []uint8, bool) error { return nil }, Notify: true, Resolvers: []string{"127.0.0.1:1"}, Timeout: time.Second}
 	if a := deaf.Submit(context.Background(), change); a.State != rollover.SubmissionAccepted || !strings.Contains(a.Text, "must poll") {
