@@ -1,6 +1,7 @@
 package pdns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,13 +18,15 @@ import (
 type Parent struct {
 	*Tool
 	Zone string // the parent zone; empty: the nearest one above that this PowerDNS has
-	TTL  uint32 // seconds, of DS records where there are none yet
+	TTL  uint32 // seconds, of DS records where there are none yet; 3600 if zero
 	// Turn is held for the whole of a change: increase-serial loses updates when
 	// it is run twice at once for one zone (pdnsutil 4.7 to 5.1).
 	Turn sync.Locker
 }
 
 var _ rollover.Registrar = (*Parent)(nil)
+
+const defaultDSTTL uint32 = 3600
 
 // Submit writes the DS records. Single records are added and removed: what is
 // there beside them stays.
@@ -161,7 +164,7 @@ func (d delegation) ttl(usual uint32) uint32 {
 	if len(d.set) > 0 {
 		return d.dsTTL
 	}
-	return usual
+	return cmp.Or(usual, defaultDSTTL)
 }
 
 // writeDS replaces the DS set and reads it back: exit codes are not believed.

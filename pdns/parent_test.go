@@ -68,6 +68,18 @@ func TestWritesDSOfEachVersion(t *testing.T) {
 	}
 }
 
+// The first DS has the TTL that is set, or an hour.
+func TestWritesFirstDS(t *testing.T) {
+	for ttl, want := range map[uint32]string{0: "DS 3600", 60: "DS 60"} {
+		tool, log := scripted(t, "4.7.3", "child.test\t300\tIN\tNS\tns1.child.test.\n")
+		p := pdns.Parent{Turn: new(sync.Mutex), Tool: tool, TTL: ttl}
+		a := p.Submit(context.Background(), rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}})
+		if a.State != rollover.SubmissionAccepted || !strings.Contains(log(), want) {
+			t.Errorf("%+v, calls %q", a, log())
+		}
+	}
+}
+
 // What cannot be done fails, with the reason, and writes nothing.
 func TestWritesNoDS(t *testing.T) {
 	change := rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}}

@@ -41,9 +41,12 @@ type nsupdateConfig struct {
 }
 
 type cdsConfig struct {
-	CDNSKEY bool `toml:"cdnskey"`
-	Notify  bool `toml:"notify"`
+	CDNSKEY *bool `toml:"cdnskey"`
+	Notify  *bool `toml:"notify"`
 }
+
+// yes is a switch that is on unless it is switched off.
+func yes(b *bool) bool { return b == nil || *b }
 
 // parentConfig is the PowerDNS that serves the parent zone; what is not set is
 // as in [pdnsutil].
@@ -61,12 +64,12 @@ const longestTTL = 366 * day
 const defaultDSTTL = duration(time.Hour)
 
 func defaultDS() dsConfig {
-	driver, resubmit := driverManual, duration(6*time.Hour)
+	driver, resubmit, on := driverManual, duration(6*time.Hour), true
 	return dsConfig{
 		Driver: &driver, Resubmit: &resubmit,
 		Exec:     &execConfig{Command: []string{}, Timeout: duration(time.Minute)},
 		Nsupdate: &nsupdateConfig{TTL: defaultDSTTL, Timeout: duration(10 * time.Second)},
-		CDS:      &cdsConfig{CDNSKEY: true, Notify: true},
+		CDS:      &cdsConfig{CDNSKEY: &on, Notify: &on},
 		Pdnsutil: &parentConfig{Command: []string{}, Control: []string{}, TTL: defaultDSTTL},
 	}
 }

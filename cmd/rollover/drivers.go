@@ -31,7 +31,7 @@ func (w *world) registrar(ds dsConfig) rollover.Registrar {
 		}
 	case driverCDS:
 		return &parent.CDS{
-			Publish: w.tool.PublishCDS, CDNSKEY: ds.CDS.CDNSKEY, Notify: ds.CDS.Notify,
+			Publish: w.tool.PublishCDS, CDNSKEY: yes(ds.CDS.CDNSKEY), Notify: yes(ds.CDS.Notify),
 			Resolvers: w.config.DNS.Resolvers, Timeout: time.Duration(w.config.DNS.Timeout),
 		}
 	case driverPdnsutil:
