@@ -198,3 +198,44 @@ func TestDriverIsNotAskedInVain(t *testing.T) {
 		t.Errorf("without a driver: submission %+v, needs the operator %v", r.Submission, r.NeedsOperator())
 	}
 }
+
+func revive(w *rollovertest.World) {
+	if w.Dead {
+		w.Revive()
+	}
+}
+
+// A kill at every input and output of a rollover with a driver: a change that
+// comes again has the key that it had, and the rollover ends.
+func TestKilledWithADriver(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for n := 1; ; n++ {
+			w := rollovertest.New("split", unequal)
+			w.KillAt, w.KillAfterEffect = n, after
+			k := &clerk{world: w}
+			for w.Roll() == nil {
+				if _, err := driven(w, k).Start(context.Background(), rollover.Order{Zone: rollovertest.Zone, Type: "ksk"}); err != nil && !w.Dead {
+					t.Fatal(err)
+				}
+				revive(w)
+			}
+			for i := 0; i < 300 && !isDone(w.Roll()); i++ {
+				if _, err := driven(w, k).Tick(context.Background(), []string{rollovertest.Zone}); err != nil && !w.Dead {
+					t.Fatal(err)
+				}
+				revive(w)
+				if bad := w.Advance(unit); bad != "" {
+					t.Fatal(bad)
+				}
+			}
+			finished(t, w)
+			if keys := k.keys(); len(keys) != 2 || len(k.changes) > 3 {
+				t.Fatalf("killed at %d: %d changes with keys %q", n, len(k.changes), keys)
+			}
+			if w.Ops < n {
+				t.Logf("%d places", n-1)
+				break
+			}
+		}
+	}
+}
