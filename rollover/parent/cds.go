@@ -60,14 +60,14 @@ func (d *CDS) serves(ctx context.Context, c rollover.Change, s rollover.Server) 
 	later := func(format string, args ...any) (rollover.Answer, bool) {
 		return rollover.Answer{State: rollover.SubmissionLater, Text: s.String() + " " + fmt.Sprintf(format, args...)}, false
 	}
-	cds, err := d.ask(ctx, c.Zone, s, dns.TypeCDS)
+	cds, err := d.ask(ctx, c, s, dns.TypeCDS)
 	if err != nil {
-		return later("cannot be asked for CDS: %v", err)
+		return later("serves no CDS records that the parent can take: %v", err)
 	}
 	var cdnskey []string
 	if d.CDNSKEY {
-		if cdnskey, err = d.ask(ctx, c.Zone, s, dns.TypeCDNSKEY); err != nil {
-			return later("cannot be asked for CDNSKEY: %v", err)
+		if cdnskey, err = d.ask(ctx, c, s, dns.TypeCDNSKEY); err != nil {
+			return later("serves no CDNSKEY records that the parent can take: %v", err)
 		}
 	}
 	want := wanted(c)
@@ -126,8 +126,10 @@ func without(list []string, others ...[]string) []string {
 }
 
 // ask is the data of the CDS or CDNSKEY records of a zone at one of its servers.
-func (d *CDS) ask(ctx context.Context, zone string, s rollover.Server, qtype uint16) ([]string, error) {
-	m := new(dns.Msg).SetQuestion(zone, qtype)
+// There must be some, signed by a key that the parent has a DS of (RFC 7344
+// section 4.1).
+func (d *CDS) ask(ctx context.Context, c rollover.Change, s rollover.Server, qtype uint16) ([]string, error) {
+	m := new(dns.Msg).SetQuestion(c.Zone, qtype)
 	m.RecursionDesired = false
 	m.SetEdns0(1232, true)
 	answer, err := exchange(ctx, m, s.Address, d.timeout())
@@ -138,15 +140,54 @@ func (d *CDS) ask(ctx context.Context, zone string, s rollover.Server, qtype uin
 		return nil, fmt.Errorf("it answers %s, authoritative %v", dns.RcodeToString[answer.Rcode], answer.Authoritative)
 	}
 	var out []string
+	var set []dns.RR
+	var signatures []*dns.RRSIG
 	for _, rr := range answer.Answer {
 		switch rr := rr.(type) {
 		case *dns.CDS:
 			out = append(out, rollover.DS{Tag: rr.KeyTag, Algorithm: rr.Algorithm, DigestType: rr.DigestType, Digest: strings.ToUpper(rr.Digest)}.String())
+			set = append(set, rr)
 		case *dns.CDNSKEY:
 			out = append(out, rollover.DNSKEY{Flags: rr.Flags, Algorithm: rr.Algorithm, PublicKey: rr.PublicKey}.String())
+			set = append(set, rr)
+		case *dns.RRSIG:
+			signatures = append(signatures, rr)
 		}
 	}
-	return out, nil
+	if len(set) == 0 {
+		return nil, errors.New("there are none")
+	}
+	return out, signed(c, set, signatures)
+}
+
+// signed says why no signature of a set is one that the parent can check.
+func signed(c rollover.Change, set []dns.RR, signatures []*dns.RRSIG) error {
+	for _, k := range c.Keys {
+		if !atParent(c, k) {
+			continue
+		}
+		key := &dns.DNSKEY{
+			Hdr:   dns.RR_Header{Name: c.Zone, Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET},
+			Flags: k.Flags, Protocol: 3, Algorithm: k.Algorithm, PublicKey: k.PublicKey,
+		}
+		for _, s := range signatures {
+			if s.ValidityPeriod(time.Now()) && s.Verify(key, set) == nil {
+				return nil
+			}
+		}
+	}
+	return errors.New("they are not signed by a key that has its DS at the parent")
+}
+
+// atParent says whether the parent shows a DS of a key now.
+func atParent(c rollover.Change, k rollover.Key) bool {
+	for _, digestType := range []uint8{1, 2, 4} {
+		d, err := k.DNSKEY().DS(c.Zone, digestType)
+		if err == nil && (slices.Contains(c.Keep, d) || slices.Contains(c.Remove, d)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *CDS) timeout() time.Duration {

@@ -66,7 +66,7 @@ func TestWhereTheParentWantsToBeTold(t *testing.T) {
 
 // world is one server that is everything: the zone's, the resolver, and where
 // NOTIFY(CDS) goes.
-func world(t *testing.T, records ...string) *nameServer {
+func world(t *testing.T, by signer, records ...string) *nameServer {
 	var n *nameServer
 	n = serve(t, nil, func(m, reply *dns.Msg) {
 		q := m.Question[0]
@@ -85,6 +85,9 @@ func world(t *testing.T, records ...string) *nameServer {
 				reply.Answer = append(reply.Answer, parsed)
 			}
 		}
+		if q.Name == zone && len(reply.Answer) > 0 {
+			reply.Answer = append(reply.Answer, by.sign(t, reply.Answer))
+		}
 	})
 	return n
 }
@@ -92,6 +95,8 @@ func world(t *testing.T, records ...string) *nameServer {
 func TestCDS(t *testing.T) {
 	cds := func(k rollover.Key) string { return zone + " 60 IN CDS " + dsOf(t, k).String() }
 	cdnskey := func(k rollover.Key) string { return zone + " 60 IN CDNSKEY " + k.DNSKEY().String() }
+	oldSigner, newSigner, stranger := newSigner(t), newSigner(t), newSigner(t)
+	oldKey, newKey := oldSigner.Key, newSigner.Key
 	leaked := rollover.Key{Flags: 256, Algorithm: 13, PublicKey: oldKey.PublicKey}
 	both := []string{cds(oldKey), cds(newKey), cdnskey(oldKey), cdnskey(newKey)}
 	submit := rollover.Change{
@@ -106,17 +111,21 @@ func TestCDS(t *testing.T) {
 		name    string
 		change  rollover.Change
 		records []string
+		by      signer
 		state   rollover.SubmissionState
 		says    string
 	}{
-		{"both", submit, both, rollover.SubmissionAccepted, "2 servers serve the CDS records; NOTIFY(CDS) sent to listener.example"},
-		{"not yet", submit, []string{cds(oldKey), cdnskey(oldKey)}, rollover.SubmissionLater, "does not serve CDS"},
-		{"CDNSKEY not yet", submit, both[:3], rollover.SubmissionLater, "does not serve the CDNSKEY"},
-		{"a leak", submit, append(both, cds(leaked)), rollover.SubmissionFailed, "nobody asked for"},
-		{"old still there", withdraw, both, rollover.SubmissionLater, "still serves CDS"},
-		{"old gone", withdraw, []string{cds(newKey), cdnskey(newKey)}, rollover.SubmissionAccepted, "NOTIFY(CDS) sent"},
+		{"both", submit, both, oldSigner, rollover.SubmissionAccepted, "2 servers serve the CDS records; NOTIFY(CDS) sent to listener.example"},
+		{"not yet", submit, []string{cds(oldKey), cdnskey(oldKey)}, oldSigner, rollover.SubmissionLater, "does not serve CDS"},
+		{"CDNSKEY not yet", submit, both[:3], oldSigner, rollover.SubmissionLater, "does not serve the CDNSKEY"},
+		{"a leak", submit, append(both, cds(leaked)), oldSigner, rollover.SubmissionFailed, "nobody asked for"},
+		{"none", submit, nil, oldSigner, rollover.SubmissionLater, "there are none"},
+		{"signed by new alone", submit, both, newSigner, rollover.SubmissionLater, "not signed by a key that has its DS at the parent"},
+		{"signed by a stranger", submit, both, stranger, rollover.SubmissionLater, "not signed by a key that has its DS at the parent"},
+		{"old still there", withdraw, both, newSigner, rollover.SubmissionLater, "still serves CDS"},
+		{"old gone", withdraw, []string{cds(newKey), cdnskey(newKey)}, newSigner, rollover.SubmissionAccepted, "NOTIFY(CDS) sent"},
 	} {
-		n := world(t, c.records...)
+		n := world(t, c.by, c.records...)
 		published := 0
 		d := &CDS{
 			CDNSKEY: true, Notify: true, Resolvers: []string{n.address}, Timeout: 2 * time.Second,
@@ -156,7 +165,7 @@ func TestCDSWithTrouble(t *testing.T) {
 		t.Errorf("without a resolver: %+v", a)
 	}
 	change.Servers = []rollover.Server{{Role: rollover.RoleChild, Name: "ns1", Address: "127.0.0.1:1"}}
-	if a := deaf.Submit(context.Background(), change); a.State != rollover.SubmissionLater || !strings.Contains(a.Text, "cannot be asked") {
+	if a := deaf.Submit(context.Background(), change); a.State != rollover.SubmissionLater || !strings.Contains(a.Text, "serves no CDS records") {
 		t.Errorf("with a server that is down: %+v", a)
 	}
 }

@@ -1,10 +1,12 @@
 package parent
 
 import (
+	"crypto"
 	"net"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -78,11 +80,37 @@ func rr(t *testing.T, text string) dns.RR {
 	return out
 }
 
-// Two keys, and what is wanted of them: new beside old.
-var (
-	oldKey = rollover.Key{ID: 1, Flags: 257, Algorithm: 13, PublicKey: "mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ==", Role: rollover.KSK}
-	newKey = rollover.Key{ID: 2, Flags: 257, Algorithm: 13, PublicKey: "oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfRvMGPmM1x8fGAa2XhSA==", Role: rollover.KSK}
-)
+// signer is a key of the zone with its private half.
+type signer struct {
+	rollover.Key
+	record  *dns.DNSKEY
+	private crypto.Signer
+}
+
+func newSigner(t *testing.T) signer {
+	t.Helper()
+	record := &dns.DNSKEY{Hdr: dns.RR_Header{Name: zone, Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET}, Flags: 257, Protocol: 3, Algorithm: dns.ECDSAP256SHA256}
+	private, err := record.Generate(256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := rollover.Key{Flags: 257, Algorithm: 13, Tag: record.KeyTag(), PublicKey: record.PublicKey, Role: rollover.KSK}
+	return signer{key, record, private.(crypto.Signer)}
+}
+
+// sign is the signature of a set by the key, valid now.
+func (s signer) sign(t *testing.T, set []dns.RR) dns.RR {
+	t.Helper()
+	now := time.Now()
+	sig := &dns.RRSIG{
+		Hdr: dns.RR_Header{Ttl: 60}, KeyTag: s.record.KeyTag(), SignerName: zone, Algorithm: s.record.Algorithm,
+		Inception: uint32(now.Add(-time.Hour).Unix()), Expiration: uint32(now.Add(time.Hour).Unix()),
+	}
+	if err := sig.Sign(s.private, set); err != nil {
+		t.Fatal(err)
+	}
+	return sig
+}
 
 const zone = "child.example."
 

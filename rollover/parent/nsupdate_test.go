@@ -46,7 +46,7 @@ func TestParseKey(t *testing.T) {
 
 // primary is a parent's primary: example. with a delegation and one DS, which
 // answers updates with a code and keeps the last one.
-func primary(t *testing.T, rcode *int, last **dns.Msg) *nameServer {
+func primary(t *testing.T, old rollover.Key, rcode *int, last **dns.Msg) *nameServer {
 	return serve(t, map[string]string{"update.": secret}, func(m, reply *dns.Msg) {
 		switch {
 		case m.Opcode == dns.OpcodeUpdate:
@@ -54,7 +54,7 @@ func primary(t *testing.T, rcode *int, last **dns.Msg) *nameServer {
 		case m.Question[0].Qtype == dns.TypeSOA && m.Question[0].Name == "example.":
 			reply.Answer = []dns.RR{rr(t, "example. 60 IN SOA ns. host. 1 2 3 4 5")}
 		case m.Question[0].Qtype == dns.TypeDS && m.Question[0].Name == zone:
-			reply.Answer = []dns.RR{rr(t, zone+" 77 IN DS "+dsOf(t, oldKey).String())}
+			reply.Answer = []dns.RR{rr(t, zone+" 77 IN DS "+dsOf(t, old).String())}
 		}
 	})
 }
@@ -66,9 +66,9 @@ func driver(server string) *Nsupdate {
 func TestNsupdate(t *testing.T) {
 	rcode := dns.RcodeSuccess
 	var last *dns.Msg
-	n := driver(primary(t, &rcode, &last).address)
-	c := rollover.Change{Zone: "sub." + zone, Add: []rollover.DS{dsOf(t, newKey)}, Remove: []rollover.DS{dsOf(t, oldKey)}}
-	c.Zone = zone
+	oldKey, newKey := newSigner(t).Key, newSigner(t).Key
+	n := driver(primary(t, oldKey, &rcode, &last).address)
+	c := rollover.Change{Zone: zone, Add: []rollover.DS{dsOf(t, newKey)}, Remove: []rollover.DS{dsOf(t, oldKey)}}
 	if a := n.Submit(context.Background(), c); a.State != rollover.SubmissionAccepted {
 		t.Fatal(a)
 	}
@@ -113,7 +113,7 @@ func TestNsupdateThatCannot(t *testing.T) {
 		"closed port":     {closed, rollover.SubmissionLater, "refused"},
 		"no key":          {nokey, rollover.SubmissionFailed, "may be read by others"},
 	} {
-		a := c.n.Submit(context.Background(), rollover.Change{Zone: zone, Add: []rollover.DS{dsOf(t, newKey)}})
+		a := c.n.Submit(context.Background(), rollover.Change{Zone: zone, Add: []rollover.DS{dsOf(t, newSigner(t).Key)}})
 		if a.State != c.state || !strings.Contains(a.Text, c.says) {
 			t.Errorf("%s: %+v, expected %s with %q", name, a, c.state, c.says)
 		}
