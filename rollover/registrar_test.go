@@ -205,11 +205,12 @@ func revive(w *rollovertest.World) {
 	}
 }
 
-// A kill at every input and output of a rollover with a driver: a change that
+// A kill at every input and output of a rollover with a driver, before its effect
+// at one and after it at the next: a change that
 // comes again has the key that it had, and the rollover ends.
 func TestKilledWithADriver(t *testing.T) {
-	for _, after := range []bool{false, true} {
-		for n := 1; ; n++ {
+	for first, after := range []bool{false, true} {
+		for n := first + 1; ; n += 2 {
 			w := rollovertest.New("split", unequal)
 			w.KillAt, w.KillAfterEffect = n, after
 			k := &clerk{world: w}

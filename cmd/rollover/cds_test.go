@@ -125,9 +125,10 @@ func TestCDSDriver(t *testing.T) {
 			r.follows("csk.lab.test.")
 		}, done)
 	})
+	h.told("ksk.lab.test.", "NOTIFY(CDS) sent to registry.lab.test", "remove old, then ask parent for DS of new only", "NOTIFY(CDS) sent to registry.lab.test", "rollover done")
 	for _, zone := range all {
 		h.finished(zone)
-		h.told(zone, "NOTIFY(CDS) sent to registry.lab.test", "remove old, then ask parent for DS of new only", "NOTIFY(CDS) sent to registry.lab.test", "rollover done")
+		h.told(zone, "ask parent for DS of old and new", "remove old, then ask parent for DS of new only", "rollover done")
 		if s := h.status(zone); !strings.HasSuffix(s.Method, "-cds") {
 			t.Errorf("%s was rolled by %s", zone, s.Method)
 		}
