@@ -1,7 +1,7 @@
 # Two commands for a newcomer: make demo, make test.
 
 PACKAGES      = pdns-server pdns-backend-sqlite3 pdns-tools unbound
-TEST_PACKAGES = $(PACKAGES) sqlite3 strace bind9-dnsutils
+TEST_PACKAGES = $(PACKAGES) sqlite3 strace curl bind9 bind9-utils bind9-dnsutils
 
 GO          = go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0

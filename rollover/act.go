@@ -365,7 +365,7 @@ func (v *visit) evidence(step Step) []string {
 func (v *visit) asked(step Step) {
 	for _, a := range step.Actions {
 		if a.Verb == askParent {
-			v.roll.Ask = &Ask{Sides: a.Sides, Since: v.roll.StepEnteredAt}
+			v.roll.Ask, v.roll.Submission = &Ask{Sides: a.Sides, Since: v.roll.StepEnteredAt}, nil
 			add, del := v.roll.parentTodo(v.setting.Policy)
 			v.event(EventDSNeeded, step.Name, todoText(add, del))
 		}

@@ -42,6 +42,11 @@ type Setting struct {
 	ServersOnly   bool
 	ParentServers []string
 	Exclude       []string
+
+	// Driver names the Registrar; nil is the operator, by hand.
+	Driver    string
+	Registrar Registrar
+	Resubmit  time.Duration // until an accepted change that the parent does not show is handed over again
 }
 
 // Report is what a tick did. Failed holds the zones whose tick failed, with
@@ -86,7 +91,7 @@ func (e *Engine) Tick(ctx context.Context, zones []string) (Report, error) {
 			}
 			visits = append(visits, e.visit(d))
 		}
-		if err := e.rounds(ctx, visits); err != nil {
+		if err := e.run(ctx, visits); err != nil {
 			return report, err
 		}
 		for _, v := range visits {
@@ -99,6 +104,15 @@ func (e *Engine) Tick(ctx context.Context, zones []string) (Report, error) {
 // unique leaves out repetitions: a zone must not be worked on twice at once.
 func unique(zones []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(zones)))
+}
+
+// run takes visits as far as they can go, and then hands over what the parents
+// are to be asked for.
+func (e *Engine) run(ctx context.Context, visits []*visit) error {
+	if err := e.rounds(ctx, visits); err != nil {
+		return err
+	}
+	return e.submit(ctx, visits)
 }
 
 // rounds takes visits through rounds of look, decide, intend, act, serve and

@@ -65,6 +65,48 @@ func Kinds() []Kind {
 			},
 		},
 		{
+			// PowerDNS lists every published KSK in CDS, active or not: the parent
+			// has both while both are published, and drops old only after old is
+			// gone from the DNSKEY set, which is safe once old signs nothing that
+			// a cache may hold.
+			Type: "ksk", Method: "double-ds-cds", Role: KSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: "double-signature-cds",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New)}},
+				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"switch", after{Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
+				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{Remove(Old), AskParent(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
+			},
+		},
+		{
+			Type: "ksk", Method: "double-signature-cds", Role: KSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.1",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), Activate(New)}},
+				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New)), Settled(RecordDS, Has(New))}, do{Deactivate(Old), Remove(Old), AskParent(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
+			},
+		},
+		{
+			Type: "csk", Method: "double-ds-cds", Role: CSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: "double-signature-cds",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New)}},
+				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"switch", after{Settled(RecordDNSKEY, Has(New)), Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
+				{"retire", after{Settled(RecordDNSKEY, SignedBy(New)), Settled(RecordData, SignedBy(New), NotSignedBy(Old))}, do{Remove(Old), AskParent(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
+			},
+		},
+		{
+			Type: "csk", Method: "double-signature-cds", Role: CSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.1",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), Activate(New)}},
+				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New)), Settled(RecordDS, Has(New)), Settled(RecordData, SignedBy(New))}, do{Deactivate(Old), Remove(Old), AskParent(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
+			},
+		},
+		{
 			// The way back. New does not sign, so caches need it only if somebody
 			// let it sign by hand; until that is out of them it stays.
 			Type: "cancel", Method: "zsk", Role: ZSK, Based: "the failing pairs of docs/decides.md, read backwards",
@@ -90,6 +132,22 @@ func Kinds() []Kind {
 				{"withdraw", after{Settled(RecordDNSKEY, SignedBy(Old))}, do{AskParent(Old)}},
 				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New)), Settled(RecordData, SignedBy(Old))}, do{Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			// The parent drops the DS of new only after new is gone from CDS. That
+			// is safe while every cached DS set has old too, and old signs.
+			Type: "cancel", Method: "ksk-cds", Role: KSK, CDS: true, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: "ksk-cds",
+			Steps: []Step{
+				{"remove", after{Settled(RecordDS, Has(Old)), Settled(RecordDNSKEY, SignedBy(Old))}, do{Remove(New), AskParent(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New)), Courtesy(Seen(RecordDS, Lacks(New)))}, nil},
+			},
+		},
+		{
+			Type: "cancel", Method: "csk-cds", Role: CSK, CDS: true, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: "csk-cds",
+			Steps: []Step{
+				{"remove", after{Settled(RecordDS, Has(Old)), Settled(RecordDNSKEY, SignedBy(Old)), Settled(RecordData, SignedBy(Old))}, do{Remove(New), AskParent(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New)), Courtesy(Seen(RecordDS, Lacks(New)))}, nil},
 			},
 		},
 	}

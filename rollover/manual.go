@@ -17,6 +17,9 @@ func Manual() string {
 	for _, k := range Kinds() {
 		fmt.Fprintf(&out, "\n## %s (%s)\n\n", k.Type, k.Method)
 		fmt.Fprintf(&out, "After %s.", k.Based)
+		if k.CDS {
+			out.WriteString(" The parent follows CDS, where PowerDNS lists every published key.")
+		}
 		if k.Rescue != "" {
 			fmt.Fprintf(&out, " If the parent shows the DS of new without that of old while only old signs, new signs at once and it goes on as %s.", k.Rescue)
 		}

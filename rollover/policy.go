@@ -23,6 +23,7 @@ type Policy struct {
 	Evidence      Evidence
 	KSKMethod     string  // method of ksk and csk rollovers unless --method says otherwise
 	DSDigests     []uint8 // digest types of the DS records asked for
+	CDS           bool    // the parent is driven by CDS records (RFC 7344)
 }
 
 // DefaultPolicy is the policy of a zone for which nothing is configured.

@@ -131,6 +131,9 @@ type Roll struct {
 
 	NextCheck time.Time `json:"next_check"`
 	Trouble   *Trouble  `json:"trouble,omitempty"`
+
+	// Submission is the last change that was handed to a driver.
+	Submission *Submission `json:"submission,omitempty"`
 }
 
 // Trouble is the last failure of a tick; it neither advances nor blocks.
@@ -171,6 +174,7 @@ const (
 	ActorServers Actor = "name servers" // transfers must arrive
 	ActorParent  Actor = "parent"       // the parent's servers must agree
 	ActorYou     Actor = "you"          // the operator, at the registrar
+	ActorDriver  Actor = "driver"       // what asks the parent for us
 )
 
 // Excluded is one server address that the operator took out, by name.

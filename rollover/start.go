@@ -28,7 +28,7 @@ func (e *Engine) Start(ctx context.Context, o Order) (Report, error) {
 	if err := e.save([]*visit{v}); err != nil {
 		return report, err
 	}
-	err = e.rounds(ctx, []*visit{v})
+	err = e.run(ctx, []*visit{v})
 	v.report(&report)
 	return report, err
 }
@@ -156,11 +156,12 @@ func chooseKind(o Order, inv Inventory, p Policy) (Kind, error) {
 	case method == "":
 		method = p.KSKMethod
 	}
+	method = p.methodFor(kindType, method)
 	kind, err := FindKind(kindType, method)
 	if err != nil || kind.Type == "cancel" {
 		return Kind{}, fmt.Errorf("%w: no rollover of type %q by method %q can be started: types are zsk (pre-publish), ksk and csk (double-ds, double-signature)", ErrRefused, kindType, method)
 	}
-	return kind, nil
+	return kind, p.drives(kind)
 }
 
 // outgoing is the one key that the rollover replaces. States that no plan
@@ -210,7 +211,7 @@ func checkAlgorithm(zone string, k Key) error {
 // from CDS: PowerDNS lists every published key there, so the parent would put
 // the old DS back and double-DS could never end.
 func drivesItself(inv Inventory, kind Kind) error {
-	if !kind.Role.SignsKeys() {
+	if !kind.Role.SignsKeys() || kind.CDS {
 		return nil
 	}
 	for _, meta := range []string{"PUBLISH-CDS", "PUBLISH-CDNSKEY"} {

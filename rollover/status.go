@@ -35,6 +35,7 @@ type Status struct {
 	Blocked          *Block          `json:"blocked"`
 	Trouble          *Trouble        `json:"trouble"`
 	OperatorAction   *OperatorAction `json:"operator_action"`
+	Submission       *Submission     `json:"submission"` // what a driver said to that
 	OldKeys          []StatusKey     `json:"old_keys"`
 	NewKeys          []StatusKey     `json:"new_keys"`
 	Servers          []ServerState   `json:"servers"`
@@ -74,6 +75,7 @@ func Describe(d Dossier, p Policy, now time.Time, explain func(Command) string) 
 		s.NextCheckAt = date(r.NextCheck)
 	}
 	s.OperatorAction = r.operatorAction(p)
+	s.Submission = r.submission(p)
 	s.waiting(r, p, now)
 	return s, nil
 }
@@ -155,7 +157,8 @@ func (s *Status) waiting(r *Roll, p Policy, now time.Time) {
 		s.WaitingFor, s.Command = "the next advance", "rollover advance --zone "+r.Zone
 		return
 	}
-	s.need(r, *r.Need, p, now)
+	s.need(r, r.driven(*r.Need, p), p, now)
+	s.told(r, p)
 }
 
 func intentText(i *Intent) string {

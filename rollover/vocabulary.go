@@ -194,6 +194,7 @@ type Kind struct {
 	Type   string
 	Method string
 	Role   Role   // of the keys on both sides
+	CDS    bool   // the parent takes the DS set from the CDS records that PowerDNS makes of every published key
 	Based  string // the RFC sections that it follows
 	Steps  []Step
 	// Rescue names the method to go on with when the parent shows the DS of

@@ -52,18 +52,8 @@ func headerOf(d rollover.Dossier) Header {
 	r := d.Roll
 	return Header{
 		Zone: d.Zone, State: r.State, Type: r.Type, Method: r.Method, Step: r.Step, Phase: r.Phase,
-		NextCheck: r.NextCheck, StartedAt: r.StartedAt, NeedsOperator: needsOperator(r),
+		NextCheck: r.NextCheck, StartedAt: r.StartedAt, NeedsOperator: r.NeedsOperator(),
 	}
-}
-
-func needsOperator(r *rollover.Roll) bool {
-	switch r.State {
-	case rollover.StateBlocked, rollover.StatePaused:
-		return true
-	case rollover.StateActive:
-		return r.Need != nil && r.Need.Actor == rollover.ActorYou && r.Intent == nil
-	}
-	return false
 }
 
 // append adds the octets of the header, without checksum, to b.

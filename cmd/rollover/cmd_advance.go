@@ -115,16 +115,25 @@ func (m *mouth) tick(c *cli.Context, w *world, names []string) (report rollover.
 			err = unlock
 		}
 	}()
-	due := names
-	if len(names) == 0 {
-		if due, err = w.due(); err != nil || len(due) == 0 {
-			return report, err
-		}
-	} else if _, err := w.dossiers(names); err != nil {
+	due, err := w.named(names)
+	if err != nil {
 		return report, err
 	}
-	w.engine.Tell = m.transitions(c)
-	return w.engine.Tick(c.Context, due)
+	if len(due) > 0 {
+		w.engine.Tell = m.hear(c, w)
+		report, err = w.engine.Tick(c.Context, due)
+	}
+	m.deliver(c, w, due)
+	return report, err
+}
+
+// named is the zones named, which must have a rollover, or else what is due.
+func (w *world) named(names []string) ([]string, error) {
+	if len(names) == 0 {
+		return w.due()
+	}
+	_, err := w.dossiers(names)
+	return names, err
 }
 
 // due is the zones whose next look is due. If the last tick was by a clock that
@@ -152,6 +161,8 @@ func (m *mouth) transitions(c *cli.Context) func(rollover.Event) {
 		switch e.Event {
 		case rollover.EventBlocked:
 			fmt.Fprintf(m.err, "%s blocked at step %s: %s\n", e.Zone, orNone(e.Step), e.Text)
+		case rollover.EventDSFailed:
+			fmt.Fprintf(m.err, "%s %s\n", e.Zone, plain(e.Text))
 		case rollover.EventGone:
 			fmt.Fprintf(m.err, "%s %s\n", e.Zone, plain(e.Text))
 		case rollover.EventTrouble:

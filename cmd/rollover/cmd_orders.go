@@ -49,8 +49,11 @@ func (m *mouth) order(c *cli.Context, do func(*world) error) error {
 		return err
 	}
 	defer w.close()
-	w.engine.Tell = m.transitions(c)
-	return w.locked(c.Context, func() error { return do(w) })
+	w.engine.Tell = m.hear(c, w)
+	return w.locked(c.Context, func() error {
+		defer m.deliver(c, w, nil)
+		return do(w)
+	})
 }
 
 func (m *mouth) excludeCommand() *cli.Command {

@@ -12,7 +12,7 @@ func orderFlags() []cli.Flag {
 	return []cli.Flag{
 		zoneFlag(),
 		&cli.StringFlag{Name: "type", Usage: "`TYPE`: zsk, ksk or csk; csk for a zone with a CSK, else zsk"},
-		&cli.StringFlag{Name: "method", Usage: "`METHOD`: pre-publish for zsk; double-ds or double-signature for ksk and csk"},
+		&cli.StringFlag{Name: "method", Usage: "`METHOD`: pre-publish for zsk; double-ds or double-signature for ksk and csk (-cds is added for the driver cds)"},
 	}
 }
 
@@ -59,10 +59,11 @@ func (m *mouth) start(c *cli.Context) error {
 		return err
 	}
 	defer w.close()
-	w.engine.Tell = m.transitions(c)
+	w.engine.Tell = m.hear(c, w)
 	var report rollover.Report
 	err = w.locked(c.Context, func() error {
 		report, err = w.engine.Start(c.Context, o)
+		m.deliver(c, w, []string{o.Zone})
 		return err
 	})
 	if err != nil {

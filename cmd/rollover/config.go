@@ -26,6 +26,7 @@ type config struct {
 	DNS      dnsConfig               `toml:"dns"`
 	Policy   map[string]policyConfig `toml:"policy"`
 	DS       dsConfig                `toml:"ds"`
+	Notify   notifyConfig            `toml:"notify"`
 	Zone     []zoneConfig            `toml:"zone"`
 
 	path string
@@ -58,10 +59,7 @@ type policyConfig struct {
 	CSKLifetime   *duration `toml:"csk_lifetime"`
 	CheckInterval *duration `toml:"check_interval"`
 	DSDigests     *[]uint8  `toml:"ds_digests"`
-}
-
-type dsConfig struct {
-	Driver string `toml:"driver"`
+	DS            dsConfig  `toml:"ds"`
 }
 
 type zoneConfig struct {
@@ -71,6 +69,7 @@ type zoneConfig struct {
 	ServersOnly   bool     `toml:"servers_only"`
 	ParentServers []string `toml:"parent_servers"`
 	Exclude       []string `toml:"exclude"`
+	DS            dsConfig `toml:"ds"`
 }
 
 func defaults() config {
@@ -82,7 +81,7 @@ func defaults() config {
 		DNS: dnsConfig{
 			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, TrustAnchors: defaultAnchors, Timeout: duration(5 * time.Second),
 		},
-		DS: dsConfig{Driver: "manual"},
+		DS: defaultDS(), Notify: defaultNotify(),
 	}
 }
 
@@ -154,8 +153,6 @@ func (c config) check() error {
 		return errors.New("pdnsutil.command is empty: it must name the program, as in [\"pdnsutil\"]")
 	case c.Pdnsutil.Timeout <= 0 || c.DNS.Timeout <= 0:
 		return errors.New("a timeout must be longer than 0")
-	case c.DS.Driver != "manual":
-		return fmt.Errorf("ds.driver = %q: only \"manual\" is there so far", c.DS.Driver)
 	}
 	for name := range c.Policy {
 		p, err := c.policy(name)
@@ -169,7 +166,13 @@ func (c config) check() error {
 			return fmt.Errorf("policy.%s: %w", name, err)
 		}
 	}
-	return c.checkZones()
+	if err := c.checkZones(); err != nil {
+		return err
+	}
+	if err := c.Notify.check(); err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	return c.checkDrivers()
 }
 
 func (c config) checkZones() error {
@@ -257,6 +260,21 @@ func set[T any](field *T, value *T) {
 // setting is what the configuration says of a zone: the entry of its own name,
 // else the longest pattern that fits, else the defaults.
 func (c config) setting(zone string) rollover.Setting {
+	best := c.entry(zone)
+	p, err := c.policy(best.Policy)
+	if err != nil {
+		p = rollover.DefaultPolicy() // checkZones has excluded that
+	}
+	ds := c.ds(best)
+	p.CDS = *ds.Driver == driverCDS
+	return rollover.Setting{
+		Driver: *ds.Driver, Resubmit: time.Duration(*ds.Resubmit),
+		Policy: p, Servers: best.Servers, ServersOnly: best.ServersOnly, ParentServers: best.ParentServers, Exclude: best.Exclude,
+	}
+}
+
+// entry is the entry that counts for a zone; an empty one if none fits.
+func (c config) entry(zone string) zoneConfig {
 	var best zoneConfig
 	rank := -1
 	for _, z := range c.Zone {
@@ -264,13 +282,7 @@ func (c config) setting(zone string) rollover.Setting {
 			best, rank = z, r
 		}
 	}
-	p, err := c.policy(best.Policy)
-	if err != nil {
-		p = rollover.DefaultPolicy() // checkZones has excluded that
-	}
-	return rollover.Setting{
-		Policy: p, Servers: best.Servers, ServersOnly: best.ServersOnly, ParentServers: best.ParentServers, Exclude: best.Exclude,
-	}
+	return best
 }
 
 // fits says how well an entry fits a zone: -1 not at all, an exact name best,

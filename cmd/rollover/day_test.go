@@ -207,13 +207,13 @@ func TestSampleConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := defaults()
-	if !reflect.DeepEqual(c.Pdnsutil, want.Pdnsutil) && len(c.Pdnsutil.Command) > 0 || c.State != want.State || c.DS != want.DS || c.DNS.Timeout != want.DNS.Timeout {
+	if !reflect.DeepEqual(c.Pdnsutil, want.Pdnsutil) && len(c.Pdnsutil.Command) > 0 || c.State != want.State || !reflect.DeepEqual(c.DS, want.DS) || !reflect.DeepEqual(c.Notify, want.Notify) || c.DNS.Timeout != want.DNS.Timeout {
 		t.Errorf("the sample says %+v, the defaults are %+v", c, want)
 	}
 	if got := c.setting("any.example.").Policy; !reflect.DeepEqual(got, rollover.DefaultPolicy()) {
 		t.Errorf("the sample's policy is %+v, the default %+v", got, rollover.DefaultPolicy())
 	}
-	for _, kind := range []reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[pdnsutilConfig](), reflect.TypeFor[dnsConfig](), reflect.TypeFor[policyConfig](), reflect.TypeFor[dsConfig](), reflect.TypeFor[zoneConfig]()} {
+	for _, kind := range []reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[pdnsutilConfig](), reflect.TypeFor[dnsConfig](), reflect.TypeFor[policyConfig](), reflect.TypeFor[dsConfig](), reflect.TypeFor[execConfig](), reflect.TypeFor[nsupdateConfig](), reflect.TypeFor[cdsConfig](), reflect.TypeFor[parentConfig](), reflect.TypeFor[notifyConfig](), reflect.TypeFor[webhookConfig](), reflect.TypeFor[sendmailConfig](), reflect.TypeFor[zoneConfig]()} {
 		for i := range kind.NumField() {
 			if name := kind.Field(i).Tag.Get("toml"); name != "" && !strings.Contains(string(raw), name) {
 				t.Errorf("docs/rollover.toml does not have %q", name)

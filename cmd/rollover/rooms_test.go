@@ -21,6 +21,8 @@ func rooms() map[string][]string {
 		"rollover/chain":           {"rollover/rollover", "github.com/miekg/dns"},
 		"rollover/chain/chaintest": {"rollover/rollover", "github.com/miekg/dns"},
 		"rollover/probe":           {"rollover/rollover", "rollover/rollover/chain", "github.com/miekg/dns"},
+		"rollover/hook":            {"rollover/rollover"},
+		"rollover/parent":          {"rollover/rollover", "github.com/miekg/dns"},
 		"rollover/lab":             {"rollover/rollover", "github.com/miekg/dns", "golang.org/x/sys/unix"},
 		"rollover/rollovertest":    {"rollover/rollover", "rollover/rollover/product"},
 		"pdns":                     {"rollover/rollover", "golang.org/x/sys/unix"},
@@ -28,6 +30,7 @@ func rooms() map[string][]string {
 		"store":                    {"rollover/rollover", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors", "golang.org/x/sys/unix"},
 		"cmd/rollover": {
 			"rollover/rollover", "rollover/rollover/probe", "rollover/rollover/product", "rollover/rollover/chain", "rollover/rollover/lab", "rollover/pdns", "rollover/store",
+			"rollover/rollover/hook", "rollover/rollover/parent",
 			"github.com/urfave/cli/v2", "github.com/beevik/ntp", "github.com/pelletier/go-toml/v2", "golang.org/x/net/idna", "golang.org/x/sys/unix", "golang.org/x/term",
 		},
 	}

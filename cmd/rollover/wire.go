@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -29,6 +30,8 @@ type world struct {
 	tool   *pdns.Tool
 	probe  *probe.Client
 	engine *rollover.Engine
+	heard  []rollover.Event // that are to be told outside
+	turn   sync.Mutex       // of changes of parent zones by pdnsutil
 }
 
 // open wires a run together from the configuration; nothing is touched yet.
@@ -58,7 +61,7 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), Now: readClocks, Anchors: anchors,
 	}
 	w.engine = &rollover.Engine{
-		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: config.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(),
+		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(),
 	}
 	return w, nil
 }

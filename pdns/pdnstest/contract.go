@@ -32,6 +32,7 @@ func RunContract(t *testing.T, start func(t *testing.T, zones ...Zone) World) {
 		{"an id comes back", c.idsReturn},
 		{"keys of every algorithm", c.algorithms},
 		{"changes of keys that are not there", c.missingKeys},
+		{"CDS records are switched on", c.publishCDS},
 		{"the serial rises", c.serial},
 		{"refresh", c.refresh},
 		{"refresh without a server", c.refreshDown},
@@ -81,6 +82,28 @@ func (c *contract) do(t *testing.T, zone string, verb rollover.Verb, key rollove
 	t.Helper()
 	must(t, c.Tool.Do(t.Context(), zone, rollover.Command{Verb: verb, Key: key}))
 	return c.read(t, zone).Keys
+}
+
+// publishCDS sets metadata that nothing else reports, of a zone that is there.
+func (c *contract) publishCDS(t *testing.T) {
+	for _, step := range []struct {
+		digests []uint8
+		cdnskey bool
+		cds     []string
+		keys    []string
+	}{{[]uint8{2}, true, []string{"2"}, []string{"1"}}, {[]uint8{4, 2}, false, []string{"2,4"}, nil}, {[]uint8{2}, true, []string{"2"}, []string{"1"}}} {
+		must(t, c.Tool.PublishCDS(t.Context(), "split.test.", step.digests, step.cdnskey))
+		meta := c.read(t, "split.test.").Metadata
+		if !slices.Equal(meta["PUBLISH-CDS"], step.cds) || !slices.Equal(meta["PUBLISH-CDNSKEY"], step.keys) {
+			t.Errorf("digests %v, CDNSKEY %v: metadata %v", step.digests, step.cdnskey, meta)
+		}
+	}
+	if err := c.Tool.PublishCDS(t.Context(), "split.test.", []uint8{3}, true); !errors.Is(err, rollover.ErrRefused) {
+		t.Errorf("digest type 3, which breaks transfers: %v", err)
+	}
+	if err := c.Tool.PublishCDS(t.Context(), "nowhere.test.", []uint8{2}, true); !errors.Is(err, rollover.ErrUnknownZone) {
+		t.Errorf("a zone that is not there: %v", err)
+	}
 }
 
 func (c *contract) version(t *testing.T) {

@@ -121,6 +121,8 @@ func (c command) run(program string) int {
 		"publish-zone-key":    c.changeKey(func(k *rollover.Key) { k.Published = true }),
 		"unpublish-zone-key":  c.changeKey(func(k *rollover.Key) { k.Published = false }),
 		"increase-serial":     c.increaseSerial, "set-meta": c.setMeta, "get-meta": c.getMeta,
+		"set-publish-cds": c.publishSwitch("PUBLISH-CDS", "2"), "set-publish-cdnskey": c.publishSwitch("PUBLISH-CDNSKEY", "1"),
+		"unset-publish-cds": c.publishSwitch("PUBLISH-CDS", ""), "unset-publish-cdnskey": c.publishSwitch("PUBLISH-CDNSKEY", ""),
 	}
 	fn, ok := known[c.name]
 	if !ok {
@@ -312,6 +314,29 @@ func (c command) setMeta() int {
 	}
 	fmt.Fprintf(c.stdout, "Set '%s' meta %s = %s\n", c.spelling(), kind, strings.Join(values, ", "))
 	return 0
+}
+
+// publishSwitch sets or clears metadata; it prints nothing and returns 0, also
+// for a zone that is not there.
+func (c command) publishSwitch(kind, usual string) func() int {
+	return func() int {
+		z := c.zone()
+		if z == nil {
+			return 0
+		}
+		if z.Metadata == nil {
+			z.Metadata = make(map[string][]string)
+		}
+		value := usual
+		if len(c.args) > 1 {
+			value = c.args[1]
+		}
+		z.Metadata[kind] = []string{value}
+		if value == "" {
+			delete(z.Metadata, kind)
+		}
+		return 0
+	}
 }
 
 func (c command) getMeta() int {

@@ -48,6 +48,9 @@ func (l *Lab) SetDS(ctx context.Context, zone string, records []string) error {
 	if err != nil {
 		return err
 	}
+	if l.options.BIND {
+		return errBIND
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.replace(ctx, l.p1, l.options.Parent, zone, "DS", l.options.DSTTL, want); err != nil {

@@ -86,6 +86,9 @@ func prepare(ctx context.Context, o Options) (*Lab, error) {
 	}
 	l := &Lab{Dir: dir, options: o, port: port, programs: found, major: major, nursery: newNursery()}
 	l.p1, l.p2 = l.newServer("p1", 1), l.newServer("p2", 2)
+	if o.BIND {
+		l.p1.addr = bindAddress(port)
+	}
 	l.c1, l.c2 = l.newServer("c1", 3), l.newServer("c2", 4)
 	l.validator = l.newServer("validator", 5)
 	l.p2.primary, l.c2.primary = l.p1, l.c1
@@ -115,13 +118,17 @@ func freePort() (int, error) {
 }
 
 func free(port int) bool {
-	for host := 1; host <= lastHost; host++ {
-		tcp, err := net.Listen("tcp", address(host, port))
+	for host := 0; host <= lastHost; host++ {
+		at := address(host, port)
+		if host == 0 {
+			at = bindAddress(port)
+		}
+		tcp, err := net.Listen("tcp", at)
 		if err != nil {
 			return false
 		}
 		defer tcp.Close()
-		udp, err := net.ListenPacket("udp", address(host, port))
+		udp, err := net.ListenPacket("udp", at)
 		if err != nil {
 			return false
 		}
@@ -152,7 +159,9 @@ func (l *Lab) configure(ctx context.Context) error {
 			return fmt.Errorf("making the folder of %s: %w", s.name, err)
 		}
 	}
-	if err := l.programs.unconfined(l.validator.dir); err != nil {
+	var err error
+	l.programs.validator, err = unconfined(l.programs.validator, filepath.Join(l.validator.dir, "unbound"), "/etc/apparmor.d/usr.sbin.unbound")
+	if err != nil {
 		return err
 	}
 	followers := make(map[*server]*server)
@@ -164,6 +173,12 @@ func (l *Lab) configure(ctx context.Context) error {
 		followers[s.primary] = s
 	}
 	for _, s := range []*server{l.p1, l.p2, l.c1, l.c2} {
+		if s == l.p1 && l.options.BIND {
+			if err := l.configureBIND(); err != nil {
+				return err
+			}
+			continue
+		}
 		s.command = append(slices.Clone(l.programs.server), "--config-dir="+s.dir, "--daemon=no", "--guardian=no", "--write-pid=no")
 		if err := errors.Join(s.configure(l.programs.modules, followers[s]), l.createDatabase(ctx, s)); err != nil {
 			return err
@@ -179,9 +194,15 @@ func (l *Lab) startNameServers(ctx context.Context) error {
 		}
 	}
 	for _, s := range []*server{l.p1, l.p2, l.c1, l.c2} {
+		if s == l.p1 && l.options.BIND {
+			continue
+		}
 		if err := l.awaitControl(ctx, s); err != nil {
 			return err
 		}
+	}
+	if l.options.BIND {
+		return l.awaitSigned(ctx)
 	}
 	return nil
 }
@@ -270,6 +291,9 @@ func (l *Lab) Validator() string { return l.validator.addr }
 
 // ChildConfigDir is the --config-dir of the children's primary.
 func (l *Lab) ChildConfigDir() string { return l.c1.dir }
+
+// ParentConfigDir is the --config-dir of the parent's primary.
+func (l *Lab) ParentConfigDir() string { return l.p1.dir }
 
 // ChildPdnsutil is the command that runs pdnsutil, without any argument.
 func (l *Lab) ChildPdnsutil() []string { return slices.Clone(l.programs.util) }

@@ -33,6 +33,8 @@ type Options struct {
 	Parent string // the parent zone; default "lab.test."
 	DSTTL  uint32 // TTL of the DS sets, and of all else in the parent zone; default 300
 	Zones  []Zone
+	Extra  []string // more records of the parent zone: "name type data", names absolute
+	BIND   bool     // the parent's primary is BIND, which takes dynamic updates, instead of PowerDNS
 
 	// PDNSRoot is a folder with the unpacked packages of another version of
 	// PowerDNS and all that they depend on, libc included: /usr/sbin and so

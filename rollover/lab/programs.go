@@ -111,21 +111,19 @@ func firstFile(patterns ...string) string {
 	return ""
 }
 
-// unconfined gives the lab its own copy of the validator where the system's
-// is tied by AppArmor to the folders of the system's own service: Debian's
-// profile lets it read nothing in a temporary folder.
-func (p *programs) unconfined(folder string) error {
-	if _, err := os.Stat("/etc/apparmor.d/usr.sbin.unbound"); errors.Is(err, os.ErrNotExist) {
-		return nil
+// unconfined gives the lab its own copy of a program where the system's is tied
+// by AppArmor to the folders of the system's own service: Debian's profiles let
+// it read nothing in a temporary folder.
+func unconfined(program []string, own, profile string) ([]string, error) {
+	if _, err := os.Stat(profile); errors.Is(err, os.ErrNotExist) {
+		return program, nil
 	}
-	program, err := os.ReadFile(p.validator[0])
+	text, err := os.ReadFile(program[0])
 	if err != nil {
-		return fmt.Errorf("reading the validator's program: %w", err)
+		return nil, fmt.Errorf("reading a program to copy it: %w", err)
 	}
-	own := filepath.Join(folder, "unbound")
-	if err := os.WriteFile(own, program, 0o700); err != nil {
-		return fmt.Errorf("copying the validator's program: %w", err)
+	if err := os.WriteFile(own, text, 0o700); err != nil {
+		return nil, fmt.Errorf("copying a program: %w", err)
 	}
-	p.validator = []string{own}
-	return nil
+	return []string{own}, nil
 }

@@ -15,7 +15,7 @@ import (
 // anchor. Whom to ask is told zone by zone, since the NS records cannot name
 // the port; it asks nobody else.
 func (l *Lab) startValidator(ctx context.Context) error {
-	anchors, err := l.exportDS(ctx, l.p1, l.options.Parent)
+	anchors, err := l.anchors(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,6 +47,13 @@ func (l *Lab) launchResolver(s *server, anchors []string, stubs []stub, more ...
 	}
 	s.command = append(l.programs.validator[:len(l.programs.validator):len(l.programs.validator)], "-d", "-p", "-c", file)
 	return l.launch(s)
+}
+
+func (l *Lab) anchors(ctx context.Context) ([]string, error) {
+	if l.options.BIND {
+		return l.bindAnchors(ctx)
+	}
+	return l.exportDS(ctx, l.p1, l.options.Parent)
 }
 
 // AnchorFile is a file with the DS records of the parent zone in zone-file

@@ -38,12 +38,19 @@ func (l *Lab) loadParent(ctx context.Context) error {
 			text += fmt.Sprintf("%s %d IN DS %s\n", z.Name, l.options.DSTTL, ds)
 		}
 	}
+	err := l.loadParentPrimary(ctx, text)
+	_, err2 := l.util(ctx, l.p2, "create-secondary-zone", bare(l.options.Parent), l.p2.relay.addr())
+	return errors.Join(err, err2)
+}
+
+func (l *Lab) loadParentPrimary(ctx context.Context, text string) error {
+	if l.options.BIND {
+		return writeFile(filepath.Join(l.p1.dir, "zone.db"), text)
+	}
 	if err := l.load(ctx, l.p1, l.options.Parent, text); err != nil {
 		return err
 	}
-	err := l.sign(ctx, l.p1, Zone{Name: l.options.Parent, Layout: CSK})
-	_, err2 := l.util(ctx, l.p2, "create-secondary-zone", bare(l.options.Parent), l.p2.relay.addr())
-	return errors.Join(err, err2)
+	return l.sign(ctx, l.p1, Zone{Name: l.options.Parent, Layout: CSK})
 }
 
 func (l *Lab) load(ctx context.Context, s *server, zone, text string) error {
@@ -128,6 +135,10 @@ func (o Options) parentFile() string {
 	servers(o.Parent, 1)
 	for _, z := range o.Zones {
 		servers(z.Name, 3)
+	}
+	for _, extra := range o.Extra {
+		name, data, _ := strings.Cut(extra, " ")
+		line(name, data)
 	}
 	return b.String()
 }

@@ -42,6 +42,7 @@ type World struct {
 	// Operator is what is done at the parent when it is asked for a DS set; nil
 	// does as asked at once.
 	Operator func(w *World, want []rollover.DS)
+	Metadata map[string][]string // of the zone
 	// Do is called instead of applying a command at once, if set; it may call
 	// Apply, and what it returns is what pdnsutil seemed to say.
 	OnDo func(w *World, c rollover.Command) error
@@ -344,7 +345,7 @@ func (w *World) Revive() { w.Dead, w.KillAt = false, 0 }
 
 // Inventory is the Signer's.
 func (w *World) Inventory(_ context.Context, zone string) (rollover.Inventory, error) {
-	inv := rollover.Inventory{Zone: zone, Kind: w.ZoneKind}
+	inv := rollover.Inventory{Zone: zone, Kind: w.ZoneKind, Metadata: w.Metadata}
 	err := w.io(func() {
 		w.Log = append(w.Log, "show-zone")
 		for _, k := range w.Keys {

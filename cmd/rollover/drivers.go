@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"rollover/pdns"
+	"rollover/rollover"
+	"rollover/rollover/hook"
+	"rollover/rollover/parent"
+)
+
+// setting is what the configuration says of a zone, with the driver that asks
+// its parent.
+func (w *world) setting(zone string) rollover.Setting {
+	s := w.config.setting(zone)
+	s.Registrar = w.registrar(w.config.ds(w.config.entry(zone)))
+	return s
+}
+
+// registrar is the driver as it is configured; nil for the operator's hands.
+func (w *world) registrar(ds dsConfig) rollover.Registrar {
+	switch *ds.Driver {
+	case driverExec:
+		return &hook.Driver{Program: hook.Program{Command: ds.Exec.Command, Timeout: time.Duration(ds.Exec.Timeout)}}
+	case driverNsupdate:
+		n := ds.Nsupdate
+		return &parent.Nsupdate{
+			Server: n.Server, Zone: canonical(n.Zone), TTL: seconds(n.TTL), Timeout: time.Duration(n.Timeout),
+			Key: func() (*parent.Key, error) { return readKey(n.KeyFile) },
+		}
+	case driverCDS:
+		return &parent.CDS{
+			Publish: w.tool.PublishCDS, CDNSKEY: yes(ds.CDS.CDNSKEY), Notify: yes(ds.CDS.Notify),
+			Resolvers: w.config.DNS.Resolvers, Timeout: time.Duration(w.config.DNS.Timeout),
+		}
+	case driverPdnsutil:
+		return &pdns.Parent{Tool: w.parentTool(*ds.Pdnsutil), Zone: canonical(ds.Pdnsutil.Zone), TTL: seconds(ds.Pdnsutil.TTL), Turn: &w.turn}
+	}
+	return nil
+}
+
+// parentTool is the PowerDNS of the parent zone: that of the zones, changed by
+// what is set for it.
+func (w *world) parentTool(c parentConfig) *pdns.Tool {
+	tool := *w.tool
+	if len(c.Command) > 0 {
+		tool.Command = c.Command
+	}
+	if len(c.Control) > 0 {
+		tool.Control = c.Control
+	}
+	if c.ConfigDir != "" {
+		tool.ConfigDir = c.ConfigDir
+	}
+	if c.ConfigName != "" {
+		tool.ConfigName = c.ConfigName
+	}
+	return &tool
+}
+
+// canonical is a zone name that checkParent has let through, or nothing.
+func canonical(name string) string {
+	if name == "" {
+		return ""
+	}
+	zone, err := parseZone(name)
+	if err != nil {
+		return ""
+	}
+	return zone
+}
+
+func seconds(d duration) uint32 { return uint32(time.Duration(d) / time.Second) }
+
+// readKey reads a TSIG key; no error tells any of its text.
+func readKey(path string) (*parent.Key, error) {
+	text, err := readSecret(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parent.ParseKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
+}

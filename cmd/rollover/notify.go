@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rollover/rollover"
+	"rollover/rollover/hook"
+	"rollover/store"
+)
+
+// notifyBudget is how long one run may spend on telling: it holds the lock, and
+// a rollover must not wait for a mail server. What is left is told by the next run.
+const notifyBudget = 15 * time.Second
+
+// channel is one way of telling.
+type channel struct {
+	name   string
+	notify func(context.Context, rollover.Notice) error
+}
+
+// channels are the ways of telling that are configured.
+func (n notifyConfig) channels() []channel {
+	var out []channel
+	if len(n.Exec.Command) > 0 {
+		e := &hook.Exec{Program: hook.Program{Command: n.Exec.Command, Timeout: time.Duration(n.Exec.Timeout)}}
+		out = append(out, channel{"exec", e.Notify})
+	}
+	if n.Webhook.URL != "" || n.Webhook.URLFile != "" {
+		w := &hook.Webhook{URL: n.Webhook.address, Secret: n.Webhook.secret, Timeout: time.Duration(n.Webhook.Timeout), Now: time.Now}
+		out = append(out, channel{"webhook", w.Notify})
+	}
+	if len(n.Sendmail.To) > 0 {
+		s := &hook.Sendmail{
+			Program: hook.Program{Command: n.Sendmail.Command, Timeout: time.Duration(n.Sendmail.Timeout)},
+			To:      n.Sendmail.To, From: n.Sendmail.From, Now: time.Now,
+		}
+		out = append(out, channel{"sendmail", s.Notify})
+	}
+	return out
+}
+
+// address is the address of the webhook, which may be a secret of its own.
+func (w webhookConfig) address() (string, error) {
+	if w.URLFile == "" {
+		return w.URL, nil
+	}
+	text, err := readSecret(w.URLFile)
+	return strings.TrimSpace(string(text)), err
+}
+
+func (w webhookConfig) secret() ([]byte, error) {
+	if w.SecretFile == "" {
+		return nil, nil
+	}
+	text, err := readSecret(w.SecretFile)
+	return []byte(strings.TrimSpace(string(text))), err
+}
+
+// hear prints events, and keeps them for deliver.
+func (m *mouth) hear(c *cli.Context, w *world) func(rollover.Event) {
+	show := m.transitions(c)
+	return func(e rollover.Event) {
+		w.heard = append(w.heard, e)
+		show(e)
+	}
+}
+
+// deliver tells outside what happened, what is so with the zones that were
+// worked on, and what is due to be told again. It runs under the lock and comes
+// last; whatever goes wrong is said and changes nothing.
+func (m *mouth) deliver(c *cli.Context, w *world, zones []string) {
+	channels := w.config.Notify.channels()
+	if len(channels) == 0 {
+		return
+	}
+	if err := m.tellOutside(c.Context, w, channels, zones); err != nil {
+		fmt.Fprintf(m.err, "rollover: %v; rollovers go on\n", err)
+	}
+}
+
+func (m *mouth) tellOutside(ctx context.Context, w *world, channels []channel, zones []string) error {
+	box, err := store.Outbox(w.config.State)
+	if err != nil {
+		fmt.Fprintf(m.err, "rollover: %v\n", err)
+	}
+	before := box
+	if err := w.fill(&box, channels, zones); err != nil {
+		return err
+	}
+	// What is to be told is kept before it is told: a run that dies tells it later.
+	if err := store.SaveOutbox(w.config.State, before, box); err != nil {
+		return err
+	}
+	before = clone(box)
+	m.send(ctx, &box, channels)
+	return store.SaveOutbox(w.config.State, before, box)
+}
+
+// clone keeps what send changes in place.
+func clone(box rollover.Outbox) rollover.Outbox {
+	box.Pending = slices.Clone(box.Pending)
+	channels := map[string]rollover.Channel{}
+	for name, c := range box.Channels {
+		channels[name] = c
+	}
+	box.Channels = channels
+	return box
+}
+
+// fill queues what there is to tell.
+func (w *world) fill(box *rollover.Outbox, channels []channel, zones []string) error {
+	names := make([]string, len(channels))
+	for i, c := range channels {
+		names[i] = c.name
+	}
+	queue := func(n rollover.Notice) {
+		if slices.Contains(w.config.Notify.Events, n.Event) {
+			box.Queue(n, names, time.Now())
+		}
+	}
+	worth, err := w.worthALook(*box, zones)
+	if err != nil {
+		return err
+	}
+	heard := w.heard
+	w.heard = nil
+	for _, zone := range worth {
+		d, err := w.db.Load(zone)
+		if err != nil {
+			return err
+		}
+		for _, e := range heard {
+			if n, ok := rollover.NoticeOf(e, d.Roll); ok && e.Zone == zone {
+				queue(n)
+			}
+		}
+		conditions, err := w.conditions(d)
+		if err != nil {
+			return err
+		}
+		for _, n := range box.Settle(zone, conditions, time.Now(), time.Duration(w.config.Notify.Repeat)) {
+			queue(n)
+		}
+	}
+	return nil
+}
+
+// worthALook is the zones that were worked on, those that need somebody and
+// were not told of, and those that are due to be told again.
+func (w *world) worthALook(box rollover.Outbox, zones []string) ([]string, error) {
+	out := slices.Clone(zones)
+	for _, e := range w.heard {
+		out = append(out, e.Zone)
+	}
+	open := box.Zones()
+	err := w.db.Headers(func(h store.Header) bool {
+		if h.NeedsOperator && !slices.Contains(open, h.Zone) {
+			out = append(out, h.Zone)
+		}
+		return true
+	})
+	for _, t := range box.Open {
+		if !time.Now().Before(t.Next) {
+			out = append(out, t.Notice.Zone)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), err
+}
+
+// conditions is what is so with a zone, as far as it is to be told.
+func (w *world) conditions(d rollover.Dossier) ([]rollover.Notice, error) {
+	if d.Roll == nil {
+		return nil, nil
+	}
+	s, err := w.describe(d)
+	if err != nil {
+		return nil, err
+	}
+	all := rollover.Conditions(d, s, time.Duration(w.config.Notify.StuckAfter), time.Now())
+	return slices.DeleteFunc(all, func(n rollover.Notice) bool { return !slices.Contains(w.config.Notify.Events, n.Event) }), nil
+}
+
+// send gives each channel what it has not got, until it fails or time is up.
+func (m *mouth) send(ctx context.Context, box *rollover.Outbox, channels []channel) {
+	ctx, cancel := context.WithTimeout(ctx, notifyBudget)
+	defer cancel()
+	for _, c := range channels {
+		for _, n := range box.Due(c.name, time.Now()) {
+			if ctx.Err() != nil {
+				return
+			}
+			if err := c.notify(ctx, n); err != nil {
+				if box.Failed(c.name, err.Error(), time.Now()) {
+					fmt.Fprintf(m.err, "rollover: notification by %s failed: %s; it is tried again, and rollovers go on\n", c.name, plain(err.Error()))
+				}
+				break
+			}
+			box.Delivered(c.name, n.ID)
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package parent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"rollover/rollover"
+)
+
+// CDS is the cds driver: PowerDNS publishes CDS and CDNSKEY records (RFC 7344),
+// and the parent takes the DS set from them, by polling or because it is told
+// (RFC 9859).
+type CDS struct {
+	// Publish makes PowerDNS serve the records.
+	Publish   func(ctx context.Context, zone string, digests []uint8, cdnskey bool) error
+	CDNSKEY   bool
+	Notify    bool     // send NOTIFY(CDS) where the parent wants it
+	Resolvers []string // to find where that is
+	Timeout   time.Duration
+}
+
+var _ rollover.Registrar = (*CDS)(nil)
+
+// Submit publishes the records, looks whether every server of the zone serves
+// those that are wanted and no others, and tells the parent.
+func (d *CDS) Submit(ctx context.Context, c rollover.Change) rollover.Answer {
+	if !c.CDS {
+		return rollover.Answer{State: rollover.SubmissionFailed, Text: fmt.Sprintf("the rollover was started for another driver (%s): CDS records cannot have the DS sets that it asks for", c.Method)}
+	}
+	if err := d.Publish(ctx, c.Zone, c.Digests, d.CDNSKEY); err != nil {
+		state := rollover.SubmissionFailed
+		if errors.Is(err, rollover.ErrUnavailable) {
+			state = rollover.SubmissionLater
+		}
+		return rollover.Answer{State: state, Text: err.Error()}
+	}
+	n := 0
+	for _, s := range c.Servers {
+		if s.Role != rollover.RoleChild {
+			continue
+		}
+		n++
+		if answer, ok := d.serves(ctx, c, s); !ok {
+			return answer
+		}
+	}
+	return rollover.Answer{State: rollover.SubmissionAccepted, Text: fmt.Sprintf("%d servers serve the CDS records; %s", n, d.tell(ctx, c.Zone))}
+}
+
+// serves says whether a server serves CDS and CDNSKEY as they must be. What is
+// missing comes with the next transfer; what is too much a person must look at,
+// for the parent would make DS records of it.
+func (d *CDS) serves(ctx context.Context, c rollover.Change, s rollover.Server) (rollover.Answer, bool) {
+	later := func(format string, args ...any) (rollover.Answer, bool) {
+		return rollover.Answer{State: rollover.SubmissionLater, Text: s.String() + " " + fmt.Sprintf(format, args...)}, false
+	}
+	cds, err := d.ask(ctx, c, s, dns.TypeCDS)
+	if err != nil {
+		return later("serves no CDS records that the parent can take: %v", err)
+	}
+	var cdnskey []string
+	if d.CDNSKEY {
+		if cdnskey, err = d.ask(ctx, c, s, dns.TypeCDNSKEY); err != nil {
+			return later("serves no CDNSKEY records that the parent can take: %v", err)
+		}
+	}
+	want := wanted(c)
+	if extra := without(cds, want.cds, want.leaving, want.foreign); len(extra) > 0 {
+		return rollover.Answer{State: rollover.SubmissionFailed, Text: fmt.Sprintf(
+			"%s serves a CDS that nobody asked for, and the parent would take it: %s: look for a key that is published beside those of this rollover (pdnsutil show-zone %s)", s, strings.Join(extra, "; "), c.Zone)}, false
+	}
+	switch {
+	case len(without(cds, want.cds, want.foreign)) > 0:
+		return later("still serves CDS %s", strings.Join(without(cds, want.cds, want.foreign), "; "))
+	case len(without(want.cds, cds)) > 0:
+		return later("does not serve CDS %s yet", strings.Join(without(want.cds, cds), "; "))
+	case d.CDNSKEY && len(without(want.cdnskey, cdnskey))+len(without(cdnskey, want.cdnskey)) > 0 && len(want.foreign) == 0:
+		return later("does not serve the CDNSKEY records of the same keys yet")
+	}
+	return rollover.Answer{}, true
+}
+
+// expectation is the records as they must be served.
+type expectation struct {
+	cds, cdnskey []string
+	leaving      []string // of keys that are being taken away
+	foreign      []string // of others, which the parent has too
+}
+
+func wanted(c rollover.Change) expectation {
+	var e expectation
+	for _, k := range c.Keys {
+		for _, digestType := range c.Digests {
+			d, err := k.DNSKEY().DS(c.Zone, digestType)
+			switch {
+			case err != nil:
+			case slices.Contains(c.Add, d) || slices.Contains(c.Keep, d):
+				e.cds = append(e.cds, d.String())
+				if !slices.Contains(e.cdnskey, k.DNSKEY().String()) {
+					e.cdnskey = append(e.cdnskey, k.DNSKEY().String())
+				}
+			default:
+				e.leaving = append(e.leaving, d.String())
+			}
+		}
+	}
+	for _, d := range c.Set {
+		if !slices.Contains(e.cds, d.String()) && !slices.Contains(e.leaving, d.String()) {
+			e.foreign = append(e.foreign, d.String())
+		}
+	}
+	return e
+}
+
+// without is a list without those of others.
+func without(list []string, others ...[]string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(item string) bool {
+		return slices.ContainsFunc(others, func(o []string) bool { return slices.Contains(o, item) })
+	})
+}
+
+// ask is the data of the CDS or CDNSKEY records of a zone at one of its servers.
+// There must be some, signed by a key that the parent has a DS of (RFC 7344
+// section 4.1).
+func (d *CDS) ask(ctx context.Context, c rollover.Change, s rollover.Server, qtype uint16) ([]string, error) {
+	m := new(dns.Msg).SetQuestion(c.Zone, qtype)
+	m.RecursionDesired = false
+	m.SetEdns0(1232, true)
+	answer, err := exchange(ctx, m, s.Address, d.timeout())
+	switch {
+	case err != nil:
+		return nil, err
+	case answer.Rcode != dns.RcodeSuccess || !answer.Authoritative:
+		return nil, fmt.Errorf("it answers %s, authoritative %v", dns.RcodeToString[answer.Rcode], answer.Authoritative)
+	}
+	var out []string
+	var set []dns.RR
+	var signatures []*dns.RRSIG
+	for _, rr := range answer.Answer {
+		switch rr := rr.(type) {
+		case *dns.CDS:
+			out = append(out, rollover.DS{Tag: rr.KeyTag, Algorithm: rr.Algorithm, DigestType: rr.DigestType, Digest: strings.ToUpper(rr.Digest)}.String())
+			set = append(set, rr)
+		case *dns.CDNSKEY:
+			out = append(out, rollover.DNSKEY{Flags: rr.Flags, Algorithm: rr.Algorithm, PublicKey: rr.PublicKey}.String())
+			set = append(set, rr)
+		case *dns.RRSIG:
+			signatures = append(signatures, rr)
+		}
+	}
+	if len(set) == 0 {
+		return nil, errors.New("there are none")
+	}
+	return out, signed(c, set, signatures)
+}
+
+// signed says why no signature of a set is one that the parent can check.
+func signed(c rollover.Change, set []dns.RR, signatures []*dns.RRSIG) error {
+	for _, k := range c.Keys {
+		if !atParent(c, k) {
+			continue
+		}
+		key := &dns.DNSKEY{
+			Hdr:   dns.RR_Header{Name: c.Zone, Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET},
+			Flags: k.Flags, Protocol: 3, Algorithm: k.Algorithm, PublicKey: k.PublicKey,
+		}
+		for _, s := range signatures {
+			if s.ValidityPeriod(time.Now()) && s.Verify(key, set) == nil {
+				return nil
+			}
+		}
+	}
+	return errors.New("they are not signed by a key that has its DS at the parent")
+}
+
+// atParent says whether the parent shows a DS of a key now.
+func atParent(c rollover.Change, k rollover.Key) bool {
+	for _, digestType := range []uint8{1, 2, 4} {
+		d, err := k.DNSKEY().DS(c.Zone, digestType)
+		if err == nil && (slices.Contains(c.Keep, d) || slices.Contains(c.Remove, d)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *CDS) timeout() time.Duration {
+	if d.Timeout > 0 {
+		return d.Timeout
+	}
+	return defaultTimeout
+}
+
+// tell sends NOTIFY(CDS), and says what came of it: it is only a hint to the
+// parent, which may poll as well.
+func (d *CDS) tell(ctx context.Context, zone string) string {
+	if !d.Notify {
+		return "the parent must poll them"
+	}
+	r := resolver{d.Resolvers, d.timeout()}
+	endpoints, err := r.endpoints(ctx, zone)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("the parent must poll them: looking for its DSYNC records failed: %v", err)
+	case len(endpoints) == 0:
+		return "the parent must poll them: it has no DSYNC record"
+	}
+	var said []string
+	for _, e := range endpoints {
+		if err := r.notify(ctx, zone, e); err != nil {
+			said = append(said, fmt.Sprintf("NOTIFY(CDS) to %s failed: %v", e, err))
+			continue
+		}
+		said = append(said, fmt.Sprintf("NOTIFY(CDS) sent to %s", e))
+	}
+	return strings.Join(said, ", ")
+}

@@ -1,0 +1,279 @@
+package rollover
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Registrar is a way to ask the parent for another DS set: a driver. Whatever
+// it claims, only DNS is believed: it neither advances a rollover nor blocks it.
+type Registrar interface {
+	// Submit hands over one change. The same change may come again, with the
+	// same key, until the parent's servers show it.
+	Submit(ctx context.Context, c Change) Answer
+}
+
+// Change is what the parent must have, compared with what its servers show.
+type Change struct {
+	Zone    string
+	Roll    string // id of the rollover
+	Type    string
+	Method  string
+	Step    string // last step entered
+	Key     string // the same for each try of the same change
+	Attempt int    // counted from 1 for each key
+	Add     []DS
+	Keep    []DS // of the keys of this rollover
+	Remove  []DS
+	Set     []DS // all that the parent must have in the end, foreign records included
+	Keys    []Key
+	CDS     bool     // the steps are in the order that CDS records allow
+	Digests []uint8  // digest types of the policy
+	Servers []Server // of the zone and of its parent, as the last look found them
+}
+
+// SubmissionState is what a driver said to a change.
+type SubmissionState string
+
+// The states of a submission.
+const (
+	SubmissionAccepted SubmissionState = "accepted"
+	SubmissionLater    SubmissionState = "try-later"
+	SubmissionFailed   SubmissionState = "failed"
+)
+
+// Names of events about what a driver said.
+const (
+	EventDSAccepted = "ds-accepted"
+	EventDSLater    = "ds-try-later"
+	EventDSFailed   = "ds-failed"
+)
+
+// Answer is what a driver says to a change.
+type Answer struct {
+	State SubmissionState
+	Text  string // for people, one line
+}
+
+// Submission is what became of the last change that was handed to a driver.
+type Submission struct {
+	Driver   string          `json:"driver"`
+	Key      string          `json:"key"`
+	State    SubmissionState `json:"state"`
+	Text     string          `json:"text"`
+	Attempts int             `json:"attempts"`
+	Misses   int             `json:"misses"` // attempts since it was last accepted
+	First    time.Time       `json:"first"`
+	Last     time.Time       `json:"last"`
+	Next     time.Time       `json:"next"`    // not again before
+	ToldAt   time.Time       `json:"told_at"` // an unchanged answer is told once a day
+}
+
+const (
+	// submitBudget is how long the drivers of one tick may take together
+	// before the zones that are left wait for the next tick: a registrar that
+	// hangs must not keep others from being looked at.
+	submitBudget = 2 * time.Minute
+	// submitPause is the longest pause after a change that was not accepted.
+	submitPause = time.Hour
+	// answerLength is how much of what a driver says is kept.
+	answerLength = 500
+)
+
+// submit hands the open changes of a tick to their drivers. It comes when all
+// zones were acted upon, so that a slow driver delays no step.
+func (e *Engine) submit(ctx context.Context, visits []*visit) error {
+	begun := e.Now()
+	e.each(visits, func(v *visit) {
+		if ctx.Err() == nil && e.Now().Since(begun) < submitBudget {
+			v.submit(ctx)
+		}
+	})
+	return e.save(visits)
+}
+
+func (v *visit) submit(ctx context.Context) {
+	r, now := v.roll, v.engine.Now().Wall
+	if v.setting.Registrar == nil {
+		v.dirty = v.dirty || r.Submission != nil
+		r.Submission = nil
+		return
+	}
+	if r.Intent != nil || r.Need == nil || r.Need.Actor != ActorYou {
+		return
+	}
+	change := r.change(v.setting.Policy)
+	if len(change.Add)+len(change.Remove) == 0 {
+		return
+	}
+	was := r.Submission
+	if was == nil || was.Key != change.Key {
+		was = &Submission{Key: change.Key, First: now}
+	} else if now.Before(was.Next) && !now.Before(was.Last) { // a clock that was set back must not silence it
+		return
+	}
+	change.Attempt = was.Attempts + 1
+	answer := v.setting.Registrar.Submit(ctx, change)
+	if ctx.Err() == nil {
+		v.submitted(*was, answer)
+	}
+}
+
+// submitted records what a driver said.
+func (v *visit) submitted(was Submission, a Answer) {
+	now, text := v.engine.Now().Wall, oneLine(a.Text)
+	s := was
+	s.Driver, s.State, s.Text, s.Last = v.setting.Driver, a.State, text, now
+	s.Attempts++
+	s.Misses++
+	pause := min(v.setting.Policy.CheckInterval<<min(s.Misses-1, 16), max(submitPause, v.setting.Policy.CheckInterval))
+	if a.State == SubmissionAccepted {
+		s.Misses, pause = 0, v.setting.Resubmit
+	}
+	s.Next = now.Add(pause)
+	v.roll.Submission, v.dirty = &s, true
+	if was.State == s.State && was.Text == text && now.Sub(was.ToldAt) < 24*time.Hour {
+		return
+	}
+	v.roll.Submission.ToldAt = now
+	v.event(s.event(), v.roll.Step, s.sentence())
+}
+
+func (s Submission) event() string {
+	switch s.State {
+	case SubmissionAccepted:
+		return EventDSAccepted
+	case SubmissionLater:
+		return EventDSLater
+	}
+	return EventDSFailed
+}
+
+// sentence is what a driver said, for people.
+func (s Submission) sentence() string {
+	said := ""
+	if s.Text != "" {
+		said = ": " + s.Text
+	}
+	switch s.State {
+	case SubmissionAccepted:
+		return fmt.Sprintf("the driver %s accepted the change%s", s.Driver, said)
+	case SubmissionLater:
+		return fmt.Sprintf("the driver %s will be asked again%s", s.Driver, said)
+	}
+	return fmt.Sprintf("the driver %s failed%s", s.Driver, said)
+}
+
+// oneLine is text of a program or server fit to be stored and shown.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	out := []rune(strings.Join(strings.Fields(text), " "))
+	if len(out) > answerLength {
+		out = append(out[:answerLength], []rune("...")...)
+	}
+	return string(out)
+}
+
+// change is what must change at the parent now.
+func (r *Roll) change(p Policy) Change {
+	add, del := r.parentTodo(p)
+	c := Change{
+		Zone: r.Zone, Roll: r.ID, Type: r.Type, Method: r.Method, Step: r.Step, Key: r.changeKey(p),
+		Add: add, Keep: r.Parent(p).Keep, Remove: del, Digests: p.DSDigests,
+	}
+	for _, d := range slices.Concat(r.DSSeen, add) {
+		if !slices.Contains(del, d) && !slices.Contains(c.Set, d) {
+			c.Set = append(c.Set, d)
+		}
+	}
+	for _, k := range slices.Concat(r.New, r.Old) {
+		if k.Role.SignsKeys() && k.PublicKey != "" {
+			c.Keys = append(c.Keys, k)
+		}
+	}
+	if k, err := r.kind(); err == nil {
+		c.CDS = k.CDS
+	}
+	for _, s := range r.Servers {
+		c.Servers = append(c.Servers, s.Server)
+	}
+	return c
+}
+
+// changeKey names the wanted set: rollover, step, and a digest of what is asked
+// for. It does not depend on what the parent shows just now.
+func (r *Roll) changeKey(p Policy) string {
+	if r.Ask == nil {
+		return ""
+	}
+	sum := sha256.New()
+	for _, side := range []Side{Old, New} {
+		for _, k := range r.side(side) {
+			fmt.Fprintln(sum, slices.Contains(r.Ask.Sides, side), k.DNSKEY(), p.DSDigests)
+		}
+	}
+	return fmt.Sprintf("%s/%s/%s", r.ID, r.Step, hex.EncodeToString(sum.Sum(nil)[:8]))
+}
+
+// submission is the answer of the driver to what is asked for now, nil if
+// there is none.
+func (r *Roll) submission(p Policy) *Submission {
+	if r.Submission == nil || r.Ask == nil || r.Submission.Key != r.changeKey(p) {
+		return nil
+	}
+	return r.Submission
+}
+
+// driven is a need of the operator that a driver has taken over.
+func (r *Roll) driven(n Need, p Policy) Need {
+	switch s := r.submission(p); {
+	case n.Actor != ActorYou || s == nil:
+	case s.State == SubmissionAccepted:
+		n.Actor = ActorParent
+	case s.State == SubmissionLater:
+		n.Actor = ActorDriver
+	}
+	return n
+}
+
+// told adds to status what the driver said.
+func (s *Status) told(r *Roll, p Policy) {
+	sub := r.submission(p)
+	if sub == nil || r.Need == nil || r.Need.Actor != ActorYou {
+		return
+	}
+	s.WaitingFor += fmt.Sprintf("; at %s %s", sub.Last.UTC().Format(time.RFC3339), sub.sentence())
+	switch sub.State {
+	case SubmissionAccepted:
+		s.WaitingFor += "; the parent's servers do not show it yet"
+		s.Command = fmt.Sprintf("nothing, while the parent may still be at it; the change is handed over again after %s", sub.Next.UTC().Format(time.RFC3339))
+	case SubmissionLater:
+		s.Command = "nothing: advance asks the driver again after " + sub.Next.UTC().Format(time.RFC3339)
+	case SubmissionFailed:
+		s.Command = fmt.Sprintf("mend the driver %s, which is asked again after %s; or do it by hand, %s", sub.Driver, sub.Next.UTC().Format(time.RFC3339), s.Command)
+	}
+}
+
+// NeedsOperator says whether somebody must do something, or it stays as it is.
+// What a driver is asked to do needs nobody, unless it failed.
+func (r *Roll) NeedsOperator() bool {
+	switch r.State {
+	case StateBlocked, StatePaused:
+		return true
+	case StateActive:
+		driven := r.Submission != nil && r.Submission.State != SubmissionFailed
+		return r.Need != nil && r.Need.Actor == ActorYou && r.Intent == nil && !driven
+	}
+	return false
+}
