@@ -348,7 +348,7 @@ func (p *proof) outcome(w *world, b *bench, refused bool) outcome {
 	p.encode(&after, *b.saved.Roll)
 	out := outcome{
 		shape: after.shape, ledger: w.ledger, table: p.tableID(tableOf(b.keys)), held: after.held,
-		looked: b.looked, did: b.did, ops: b.ops, dead: b.dead, refused: refused,
+		looked: b.remembered, did: b.did, ops: b.ops, dead: b.dead, refused: refused,
 	}
 	if p.multi {
 		out.ledger = p.ledgerID(b.saved.Ledger)
@@ -379,10 +379,13 @@ type bench struct {
 	now     Instant
 	saved   Dossier
 	looked  bool
-	did     uint8
-	ops     uint8
-	dead    bool
-	fooled  []Key // what the key list is taken for, when exit codes are believed
+	// remembered says that what was looked at was stored: a run that is killed
+	// before that has seen nothing.
+	remembered bool
+	did        uint8
+	ops        uint8
+	dead       bool
+	fooled     []Key // what the key list is taken for, when exit codes are believed
 }
 
 var errProofKilled = errors.New("the program was killed")
@@ -480,6 +483,7 @@ func (b *bench) loaded() Dossier {
 
 func (b *bench) Save(entries ...Entry) error {
 	return b.io(func() {
+		b.remembered = b.looked
 		b.saved = entries[0].Dossier
 		b.saved.Roll = stored(b.saved.Roll)
 		if b.proof.tweak.noIntent {
