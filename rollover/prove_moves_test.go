@@ -155,19 +155,24 @@ func (m *mover) register() {
 	var wants []uint8
 	switch {
 	case m.cdsDriven():
-		for _, at := range []int{ns1Keys, ns2Keys} {
-			wants = append(wants, m.version(version{record: inDS, has: m.versions[m.from.serve[at]].has & m.pointable()}, m.from.ttl))
+		one, two := m.versions[m.from.serve[ns1Keys]].has&m.pointable(), m.versions[m.from.serve[ns2Keys]].has&m.pointable()
+		if one == two { // a parent must find the same at every name server (draft-ietf-dnsop-cds-consistency)
+			wants = append(wants, m.version(version{record: inDS, has: one}, m.from.ttl))
 		}
 	case s.asks:
 		wants = append(wants, m.version(s.want[0], m.from.ttl))
 	}
-	for _, want := range slices.Compact(wants) {
+	for _, want := range wants {
 		if want == m.from.reg {
 			continue
 		}
 		w := m.from
 		w.reg, w.flags = want, w.flags&^astray
-		m.to(move{kind: moveRegister}, w, blameTool)
+		blame := blameTool
+		if m.cdsDriven() && w.flags&byHand != 0 {
+			blame = blameEnvironment // the parent follows the keys that somebody changed
+		}
+		m.to(move{kind: moveRegister}, w, blame)
 	}
 }
 
