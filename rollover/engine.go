@@ -400,10 +400,10 @@ func (k Kind) records(step string) []Record {
 			}
 		}
 	}
-	if k.Role.SignsKeys() && !slices.Contains(out, RecordDS) {
+	if k.signsKeys() && !slices.Contains(out, RecordDS) {
 		out = append(out, RecordDS)
 	}
-	if k.Role.SignsData() && !slices.Contains(out, RecordData) {
+	if k.signsData() && !slices.Contains(out, RecordData) {
 		out = append(out, RecordData)
 	}
 	return out

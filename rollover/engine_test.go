@@ -78,7 +78,8 @@ func finished(t *testing.T, w *rollovertest.World) *rollover.Roll {
 		t.Errorf("%d keys in the end, expected %d", len(w.Keys), len(r.Keys))
 	}
 	for _, k := range w.Keys {
-		if !k.Active || !k.Published || k.ID == r.Old[0].ID && k.Tag == r.Old[0].Tag {
+		old := slices.ContainsFunc(r.Old, func(o rollover.Key) bool { return k.ID == o.ID && k.Tag == o.Tag })
+		if !k.Active || !k.Published || old {
 			t.Errorf("key %v in the end", k)
 		}
 	}

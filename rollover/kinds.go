@@ -16,7 +16,7 @@ type (
 func Kinds() []Kind {
 	return []Kind{
 		{
-			Type: "zsk", Method: "pre-publish", Role: ZSK, Based: "RFC 6781 4.1.1.1, RFC 7583 3.2.1",
+			Type: "zsk", Method: "pre-publish", Role: ZSK, Based: "RFC 6781 4.1.1.1, RFC 7583 3.2.1", Cancel: "zsk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"switch", after{Settled(RecordDNSKEY, Has(New))}, do{Activate(New), Deactivate(Old)}},
@@ -25,7 +25,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "ksk", Method: "double-ds", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.2", Rescue: "double-signature",
+			Type: "ksk", Method: "double-ds", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "ksk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -36,7 +36,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "ksk", Method: "double-signature", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.1",
+			Type: "ksk", Method: "double-signature", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.1", Cancel: "ksk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
@@ -45,7 +45,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "csk", Method: "double-ds", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "double-signature",
+			Type: "csk", Method: "double-ds", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "csk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -56,12 +56,53 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "csk", Method: "double-signature", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.1",
+			Type: "csk", Method: "double-signature", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.1", Cancel: "csk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
 				{"retire", after{Settled(RecordDS, Has(New)), Settled(RecordData, SignedBy(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			// PowerDNS decides by the flags of all active keys who signs what: with
+			// the first active ZSK a CSK stops to sign data, without the last one a
+			// KSK begins to. So whoever signs data afterwards must be in every DNSKEY
+			// set before anything is activated or deactivated, in either direction.
+			Type: "csk", Method: "convert-double-ds", Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "convert-double-signature", Cancel: "csk",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New)}},
+				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"switch", after{Settled(RecordDNSKEY, Has(New)), Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
+				{"withdraw", after{Settled(RecordDNSKEY, SignedBy(New))}, do{AskParent(New)}},
+				{"retire", after{Settled(RecordData, SignedBy(New), NotSignedBy(Old)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			// Of new only the key that a DS points to signs at first, beside old:
+			// a new ZSK that signs before it is in every DNSKEY set breaks all data.
+			Type: "csk", Method: "convert-double-signature", Based: "RFC 6781 4.1.3, RFC 7583 3.3.1", Cancel: "csk",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), ActivateEntry(New)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"switch", after{Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
+				{"retire", after{Settled(RecordData, SignedBy(New), NotSignedBy(Old)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			// A zone must be signed with every algorithm that its DNSKEY set has
+			// (RFC 4035 section 2.2), and some validators insist on every algorithm
+			// that the DS set has: signatures come before keys, and go after them.
+			Type: "algorithm", Method: "conservative", Based: "RFC 6781 4.1.4", Cancel: "algorithm",
+			Steps: []Step{
+				{"sign", nil, do{Activate(New)}},
+				{"publish", after{Settled(RecordData, SignedBy(New))}, do{Publish(New)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"unpublish", after{Settled(RecordDS, Has(New), Lacks(Old))}, do{Unpublish(Old)}},
+				{"retire", after{Settled(RecordDNSKEY, Lacks(Old))}, do{Deactivate(Old), Remove(Old)}},
+				{"finish", after{Seen(RecordData, NotSignedBy(Old))}, nil},
 			},
 		},
 		{
@@ -89,6 +130,16 @@ func Kinds() []Kind {
 				{"withdraw", nil, do{AskParent(Old)}},
 				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New)), Settled(RecordDNSKEY, SignedBy(Old)), Settled(RecordData, SignedBy(Old))}, do{Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			// Both algorithms sign until no cache has a DNSKEY set with new.
+			Type: "cancel", Method: "algorithm", Based: "RFC 6781 4.1.4, read backwards",
+			Steps: []Step{
+				{"withdraw", nil, do{AskParent(Old)}},
+				{"unpublish", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Unpublish(New)}},
+				{"remove", after{Settled(RecordDNSKEY, Lacks(New))}, do{Deactivate(New), Remove(New)}},
+				{"finish", after{Seen(RecordData, NotSignedBy(New))}, nil},
 			},
 		},
 	}

@@ -42,7 +42,7 @@ func joined[T fmt.Stringer](list []T) string {
 
 // until says how long a rollover of the kind can be cancelled.
 func (k Kind) until() string {
-	if k.Type == "cancel" {
+	if k.back() {
 		return "no more: it is the way back"
 	}
 	for _, s := range k.Steps {

@@ -99,7 +99,11 @@ func (e *Engine) Cancel(ctx context.Context, zone, reason string) error {
 		if err := v.rebase(ctx); err != nil {
 			return err
 		}
-		v.roll.Kind = "cancel/" + v.roll.Type
+		kind, err := v.roll.kind()
+		if err != nil {
+			return err
+		}
+		v.roll.Kind = "cancel/" + kind.Cancel
 		v.roll.Step, v.roll.Intent, v.roll.Need, v.roll.Block, v.roll.Ask = "", nil, nil, nil, nil
 		v.roll.State, v.roll.NextCheck = StateActive, e.Now().Wall
 		v.orderEvent(EventCancel, "cancelling: advance takes the new key out again, step by step", reason)

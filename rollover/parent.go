@@ -29,7 +29,7 @@ func (r *Roll) Parent(p Policy) ParentDS {
 		}
 	}
 	for _, seen := range r.DSSeen {
-		if r.unwanted(seen) || r.mistyped(seen, out) {
+		if r.Ask != nil && len(r.Ask.Sides) == 0 || r.unwanted(seen) || r.mistyped(seen, out) {
 			out.Remove = append(out.Remove, seen)
 		}
 	}

@@ -294,13 +294,17 @@ func (r *Roll) unattended(p Policy, now time.Time) []string {
 }
 
 func (r *Roll) usesParent() bool {
-	return len(r.Old) > 0 && r.Old[0].Role.SignsKeys()
+	return slices.ContainsFunc(slices.Concat(r.Old, r.SpecNew), func(k Key) bool { return k.Role.SignsKeys() })
 }
 
 // early warns an operator who might take the old DS away too soon.
 func (r *Roll) early() string {
-	if r.Ask == nil || r.State.Ended() || !slices.Contains(r.Ask.Sides, Old) || len(r.Ask.Sides) < 2 || len(r.Old) == 0 {
+	if r.Ask == nil || r.State.Ended() || !slices.Contains(r.Ask.Sides, Old) || len(r.Ask.Sides) < 2 {
 		return ""
 	}
-	return fmt.Sprintf("do not remove DS %d yet: it must stay until rollover asks for that", r.Old[0].Tag)
+	old, ok := entryPoint(r.Old)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("do not remove DS %d yet: it must stay until rollover asks for that", old.Tag)
 }

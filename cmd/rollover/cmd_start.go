@@ -9,10 +9,21 @@ import (
 )
 
 func orderFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		zoneFlag(),
-		&cli.StringFlag{Name: "type", Usage: "`TYPE`: zsk, ksk or csk; csk for a zone with a CSK, else zsk"},
-		&cli.StringFlag{Name: "method", Usage: "`METHOD`: pre-publish for zsk; double-ds or double-signature for ksk and csk"},
+		&cli.StringFlag{Name: "type", Usage: "`TYPE`: zsk, ksk, csk or algorithm; csk for a zone with a CSK, else zsk"},
+		&cli.StringFlag{Name: "method", Usage: "`METHOD`: pre-publish for zsk; double-ds or double-signature for ksk and csk; conservative for algorithm"},
+		toFlag("which keys the zone is to have: `LAYOUT` csk (one key) or split (KSK and ZSK); for types csk and algorithm; as now if not given"),
+	}, keyFlags("for type algorithm")...)
+}
+
+func toFlag(use string) cli.Flag { return &cli.StringFlag{Name: "to", Usage: use} }
+
+// keyFlags say what new keys are made like.
+func keyFlags(when string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "algorithm", Usage: "`ALGORITHM` of the new keys, " + when + ": ecdsa256, ed25519, ecdsa384, rsasha256, rsasha512, or its number"},
+		&cli.IntFlag{Name: "bits", Usage: "size of the new keys in `BITS`, for RSA; 2048 if not given"},
 	}
 }
 
@@ -43,7 +54,14 @@ func (m *mouth) planCommand() *cli.Command {
 
 func order(c *cli.Context) (rollover.Order, error) {
 	name, err := zone(c)
-	return rollover.Order{Zone: name, Type: c.String("type"), Method: c.String("method")}, err
+	if err != nil {
+		return rollover.Order{}, err
+	}
+	algorithm, err := parseAlgorithm(c.String("algorithm"))
+	return rollover.Order{
+		Zone: name, Type: c.String("type"), Method: c.String("method"),
+		Algorithm: algorithm, Bits: c.Int("bits"), To: rollover.Layout(c.String("to")),
+	}, err
 }
 
 func (m *mouth) start(c *cli.Context) error {

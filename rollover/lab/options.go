@@ -9,7 +9,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// The layouts of a zone's keys, all ECDSA P-256.
+// The layouts of a zone's keys.
 const (
 	Split = "split" // a KSK and a ZSK
 	CSK   = "csk"   // one key for both, as `pdnsutil secure-zone` makes it
@@ -22,6 +22,7 @@ const defaultTTL = 300
 type Zone struct {
 	Name    string // a name below the parent's
 	Layout  string // Split (the default) or CSK
+	Key     string // algorithm and size of the keys as pdnsutil takes them; default "ecdsa256 256"
 	TTL     uint32 // of the data and the NS records; default 300
 	LongTTL uint32 // of a TXT record at long.<zone>; 0: no such record
 	Minimum uint32 // SOA minimum, which PowerDNS makes the TTL of the DNSKEY set; default TTL
@@ -60,6 +61,7 @@ func (o Options) withDefaults() (Options, error) {
 func (z Zone) withDefaults() Zone {
 	z.Name = dns.CanonicalName(z.Name)
 	z.Layout = cmp.Or(z.Layout, Split)
+	z.Key = cmp.Or(z.Key, "ecdsa256 256")
 	z.TTL = cmp.Or(z.TTL, defaultTTL)
 	z.Minimum = cmp.Or(z.Minimum, z.TTL)
 	z.SOATTL = cmp.Or(z.SOATTL, z.TTL)

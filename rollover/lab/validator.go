@@ -82,7 +82,8 @@ func (l *Lab) resolverConfig(s *server, anchors []string, stubs []stub, more []s
 		"use-syslog: no",
 		"num-threads: 1",
 		"ede: yes",
-		"aggressive-nsec: no", // random names shall be asked for, not denied by what is known
+		"harden-algo-downgrade: yes", // the strictest that users have: every algorithm of the DS set must lead down
+		"aggressive-nsec: no",        // random names shall be asked for, not denied by what is known
 		`module-config: "validator iterator"`,
 	}, more...) {
 		fmt.Fprintf(&b, "  %s\n", setting)

@@ -41,7 +41,7 @@ func (l *Lab) loadParent(ctx context.Context) error {
 	if err := l.load(ctx, l.p1, l.options.Parent, text); err != nil {
 		return err
 	}
-	err := l.sign(ctx, l.p1, Zone{Name: l.options.Parent, Layout: CSK})
+	err := l.sign(ctx, l.p1, Zone{Name: l.options.Parent, Layout: CSK}.withDefaults())
 	_, err2 := l.util(ctx, l.p2, "create-secondary-zone", bare(l.options.Parent), l.p2.relay.addr())
 	return errors.Join(err, err2)
 }
@@ -61,14 +61,11 @@ func (l *Lab) load(ctx context.Context, s *server, zone, text string) error {
 // sign gives a zone its first keys.
 func (l *Lab) sign(ctx context.Context, s *server, z Zone) error {
 	name := bare(z.Name)
-	commands := [][]string{{"secure-zone", name}}
+	commands := [][]string{append([]string{"add-zone-key", name, "ksk", "active", "published"}, strings.Fields(z.Key)...)}
 	if z.Layout == Split {
-		commands = [][]string{
-			{"add-zone-key", name, "ksk", "active", "published", "256", "ecdsa256"},
-			{"add-zone-key", name, "zsk", "active", "published", "256", "ecdsa256"},
-			{"rectify-zone", name}, // else its denials prove nothing
-		}
+		commands = append(commands, append([]string{"add-zone-key", name, "zsk", "active", "published"}, strings.Fields(z.Key)...))
 	}
+	commands = append(commands, []string{"rectify-zone", name}) // else its denials prove nothing
 	for _, args := range commands {
 		if _, err := l.util(ctx, s, args...); err != nil {
 			return err

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollover/rollover"
+	"rollover/rollover/lab"
+)
+
+// End to end, on real servers: rollovers in which the keys of a zone become
+// other ones than before.
+
+// turnZone is a zone whose keys turn into others, and how.
+type turnZone struct {
+	lab  lab.Zone
+	args []string // of start
+	want string   // the keys in the end, as show-zone prints them
+}
+
+func runTurns(t *testing.T, zones []turnZone) *harness {
+	t.Helper()
+	o := lab.Options{DSTTL: 2}
+	var names []string
+	for _, z := range zones {
+		o.Zones = append(o.Zones, z.lab)
+		names = append(names, z.lab.Name)
+	}
+	h := newHarness(t, "2s", o)
+	h.witnessed(names, func() {
+		for _, z := range zones {
+			h.must(append([]string{"start", z.lab.Name}, z.args...)...)
+		}
+		h.until("done", names, h.advance, done)
+	})
+	for _, z := range zones {
+		h.hasKeys(z.lab.Name, z.want)
+	}
+	return h
+}
+
+// hasKeys compares the keys that show-zone lists, as "257/13 256/13" sorted;
+// all of them must sign and be published.
+func (h *harness) hasKeys(zone, want string) {
+	h.t.Helper()
+	out, err := h.lab.Pdnsutil(context.Background(), "show-zone", strings.TrimSuffix(zone, "."))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`(?m)^ID = .* flags = (\d+), .* algo = (\d+),`).FindAllStringSubmatch(out, -1) {
+		got = append(got, m[1]+"/"+m[2])
+	}
+	slices.Sort(got)
+	if strings.Join(got, " ") != want || strings.Contains(out, "Inactive") || strings.Contains(out, "Unpublished") {
+		h.t.Errorf("%s has keys %q, expected %q:\n%s", zone, got, want, out)
+	}
+}
+
+// RSA to ECDSA and Ed25519, pairs and single keys, and one layout to the other.
+func TestAlgorithmRollsEndToEnd(t *testing.T) {
+	t.Parallel()
+	runTurns(t, []turnZone{
+		{lab.Zone{Name: "pair.lab.test.", Layout: lab.Split, Key: "rsasha256 2048", TTL: 3, Minimum: 2, SOATTL: 1},
+			[]string{"--type", "algorithm", "--algorithm", "ecdsa256"}, "256/13 257/13"},
+		{lab.Zone{Name: "single.lab.test.", Layout: lab.CSK, TTL: 1, Minimum: 2, SOATTL: 2},
+			[]string{"--type", "algorithm", "--algorithm", "ed25519"}, "257/15"},
+		{lab.Zone{Name: "joined.lab.test.", Layout: lab.Split, Key: "rsasha256 2048", TTL: 2, Minimum: 1, SOATTL: 1},
+			[]string{"--type", "algorithm", "--algorithm", "15", "--to", "csk"}, "257/15"},
+	})
+}
+
+// One key becomes two, and two become one.
+func TestConversionsEndToEnd(t *testing.T) {
+	t.Parallel()
+	h := runTurns(t, []turnZone{
+		{lab.Zone{Name: "tosplit.lab.test.", Layout: lab.CSK, TTL: 3, Minimum: 2, SOATTL: 2}, []string{"--to", "split"}, "256/13 257/13"},
+		{lab.Zone{Name: "tocsk.lab.test.", Layout: lab.Split, TTL: 2, Minimum: 3, SOATTL: 1}, []string{"--to", "csk"}, "257/13"},
+		{lab.Zone{Name: "replaced.lab.test.", Layout: lab.CSK, TTL: 2, Minimum: 1, SOATTL: 1}, []string{"--to", "split", "--method", "double-signature"}, "256/13 257/13"},
+	})
+	if s := h.status("tosplit.lab.test."); s.Kind != "csk/convert-double-ds" || len(s.OldKeys) != 1 || len(s.NewKeys) != 2 || s.NewKeys[1].Role != rollover.ZSK {
+		t.Errorf("status: kind %s, old %v, new %v", s.Kind, s.OldKeys, s.NewKeys)
+	}
+}
