@@ -375,7 +375,11 @@ func (v *visit) look(ctx context.Context, kind Kind) (Sighting, error) {
 		v.sighting = nil
 		return *s, nil
 	}
-	s, err := v.engine.Observer.Look(ctx, v.question(kind.records(v.roll.Step)...))
+	q := v.question(kind.records(v.roll.Step)...)
+	if kind.asksValidators(v.roll.Step) {
+		q.Validators, q.Resolve = true, true
+	}
+	s, err := v.engine.Observer.Look(ctx, q)
 	if err != nil {
 		return s, fmt.Errorf("looking at the name servers of %s: %w", v.dossier.Zone, err)
 	}
@@ -413,6 +417,13 @@ func (k Kind) records(step string) []Record {
 // kept, or could be.
 func (e *Engine) Question(d Dossier) Question {
 	return e.visit(d).question(RecordDNSKEY, RecordData, RecordDS)
+}
+
+// asksValidators says whether the step after this one waits for what validating
+// resolvers find.
+func (k Kind) asksValidators(step string) bool {
+	at, err := k.index(step)
+	return err == nil && at+1 < len(k.Steps) && slices.ContainsFunc(k.Steps[at+1].Waits, func(w Wait) bool { return w.has(foundSecure) })
 }
 
 func (v *visit) question(records ...Record) Question {

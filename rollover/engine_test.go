@@ -625,7 +625,7 @@ func TestStartRefuses(t *testing.T) {
 		typ  string
 		says string
 	}{
-		{"not signed", func(w *rollovertest.World) { w.Keys = nil }, "zsk", "secure-zone"},
+		{"not signed", func(w *rollovertest.World) { w.Keys = nil }, "zsk", "rollover sign"},
 		{"unknown zone", func(w *rollovertest.World) { w.Gone = true }, "zsk", "no such zone"},
 		{"secondary", func(w *rollovertest.World) { w.ZoneKind = rollover.KindSlave }, "zsk", "on its primary"},
 		{"an inactive key", func(w *rollovertest.World) { w.AddKey(256, false, true) }, "zsk", "remove-zone-key"},

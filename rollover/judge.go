@@ -41,6 +41,11 @@ func (r *Roll) judge(st Statement, v ServerSighting, s Sighting, p Policy) (show
 	if fault := r.unproven(st.Record, v, s, p); fault != "" {
 		return shownUnproven, fault
 	}
+	if st.has(foundSecure) {
+		if fault := s.insecureAt(); fault != "" {
+			return shownUnproven, fault
+		}
+	}
 	return shownGood, ""
 }
 

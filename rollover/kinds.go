@@ -106,6 +106,26 @@ func Kinds() []Kind {
 			},
 		},
 		{
+			// Data without signatures and the knowledge that there is no DNSKEY set
+			// are in caches; a DS makes them bogus. That there is no DS may be cached
+			// as well, and harms nobody.
+			Type: "sign", Method: "ds-last", Based: "RFC 7583 3.3.5", Cancel: "sign",
+			Steps: []Step{
+				{"sign", nil, do{Publish(New), Activate(New), Rectify()}},
+				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New)), Settled(RecordData, SignedBy(New))}, do{AddDS(New)}},
+				{"finish", after{Seen(RecordDS, Has(New), FoundSecure())}, nil},
+			},
+		},
+		{
+			// While a cache may hold any DS, everything must stay signed.
+			Type: "unsign", Method: "ds-first", Based: "RFC 6781 4.1.4, RFC 7583 3.3.5, read backwards", Revert: "unsign",
+			Steps: []Step{
+				{"withdraw", nil, do{AskParent()}},
+				{"unsign", after{Settled(RecordDS, Empty())}, do{Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
 			// The way back. New does not sign, so caches need it only if somebody
 			// let it sign by hand; until that is out of them it stays.
 			Type: "cancel", Method: "zsk", Role: ZSK, Based: "the failing pairs of docs/decides.md, read backwards",
@@ -140,6 +160,22 @@ func Kinds() []Kind {
 				{"unpublish", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Unpublish(New)}},
 				{"remove", after{Settled(RecordDNSKEY, Lacks(New))}, do{Deactivate(New), Remove(New)}},
 				{"finish", after{Seen(RecordData, NotSignedBy(New))}, nil},
+			},
+		},
+		{
+			Type: "cancel", Method: "sign", Based: "unsign (ds-first)",
+			Steps: []Step{
+				{"withdraw", nil, do{AskParent()}},
+				{"remove", after{Settled(RecordDS, Empty())}, do{Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			// Nothing was taken from the zone itself, so its DS may come back at once.
+			Type: "revert", Method: "unsign", Based: "the failing pairs of docs/decides.md, read backwards",
+			Steps: []Step{
+				{"submit", nil, do{AskParent(Old)}},
+				{"finish", after{Seen(RecordDS, Has(Old), FoundSecure())}, nil},
 			},
 		},
 	}

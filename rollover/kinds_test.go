@@ -66,6 +66,8 @@ func rows() []rowCase {
 	add := func(k rollover.Kind, from string, to rollover.Layout, algorithm uint8) {
 		c := rowCase{kind: k, from: from, name: k.Name()}
 		switch {
+		case k.Type == "unsign":
+			c.name = k.Name() + " " + from
 		case to != "":
 			c.new, c.name = rollover.Specs(to, algorithm), fmt.Sprintf("%s %s to %s", k.Name(), from, to)
 		case k.Role == rollover.ZSK:
@@ -84,6 +86,12 @@ func rows() []rowCase {
 				add(k, from, rollover.LayoutCSK, 15)
 				add(k, from, rollover.LayoutSplit, 15)
 			}
+		case k.Type == "sign":
+			add(k, "unsigned", rollover.LayoutCSK, 13)
+			add(k, "unsigned", rollover.LayoutSplit, 13)
+		case k.Type == "unsign":
+			add(k, "csk", "", 13)
+			add(k, "split", "", 13)
 		case k.Role == "":
 			add(k, "csk", rollover.LayoutSplit, 13)
 			add(k, "split", rollover.LayoutCSK, 13)

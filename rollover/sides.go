@@ -64,6 +64,10 @@ func usualMethod(kindType string, p Policy) string {
 		return "pre-publish"
 	case "algorithm":
 		return "conservative"
+	case "sign":
+		return "ds-last"
+	case "unsign":
+		return "ds-first"
 	}
 	return p.KSKMethod
 }
@@ -73,7 +77,7 @@ func startable() string {
 	var types []string
 	methods := map[string][]string{}
 	for _, k := range Kinds() {
-		if k.back() {
+		if k.back() || k.Type == "sign" || k.Type == "unsign" { // commands of their own
 			continue
 		}
 		if methods[k.Type] == nil {
@@ -94,7 +98,9 @@ func (o Order) fits(kind Kind) error {
 		return fmt.Errorf("%w: there is no layout %q: there are csk (one key) and split (a KSK and a ZSK)", ErrRefused, o.To)
 	case o.To != "" && kind.Role != "" && (kind.Type != "csk" || o.To != LayoutCSK):
 		return fmt.Errorf("%w: a %s rollover does not change which keys a zone has: a target layout is for the types csk and algorithm", ErrRefused, kind.Type)
-	case (o.Algorithm != 0 || o.Bits != 0) && kind.Type != "algorithm":
+	case o.To != "" && kind.Type == "unsign":
+		return fmt.Errorf("%w: a zone that is unsigned has no keys: there is no layout for them", ErrRefused)
+	case (o.Algorithm != 0 || o.Bits != 0) && kind.Type != "algorithm" && kind.Type != "sign":
 		return fmt.Errorf("%w: new keys of a %s rollover have the algorithm and size of the old ones: use --type algorithm for others", ErrRefused, kind.Type)
 	}
 	return nil
@@ -108,6 +114,14 @@ func sides(o Order, inv Inventory, kind Kind) (old, specs []Key, err error) {
 		}
 		k := old[0]
 		return old, []Key{{Flags: k.Flags, Algorithm: k.Algorithm, Bits: k.Bits, Published: true, Role: kind.Role}}, checkAlgorithm(inv.Zone, k)
+	}
+	switch kind.Type {
+	case "sign":
+		specs, err = o.firstKeys(inv)
+		return nil, specs, err
+	case "unsign":
+		old, err = everyKey(inv)
+		return old, nil, err
 	}
 	if old, err = outgoing(inv, ""); err != nil {
 		return nil, nil, err
@@ -128,6 +142,37 @@ func sides(o Order, inv Inventory, kind Kind) (old, specs []Key, err error) {
 	}
 	bits, err = keySize(inv.Zone, algorithm, bits)
 	return old, to.specs(algorithm, bits), err
+}
+
+// firstKeys is what the keys of a zone that has none are made like: as
+// `pdnsutil secure-zone` would, unless the order says otherwise.
+func (o Order) firstKeys(inv Inventory) ([]Key, error) {
+	if len(inv.Keys) > 0 {
+		return nil, fmt.Errorf("%w: %s has keys already (%s): to replace them use `rollover start --zone %s`", ErrRefused, inv.Zone, keyNames(withRoles(inv.Keys)), inv.Zone)
+	}
+	algorithm := cmp.Or(o.Algorithm, 13)
+	bits, err := keySize(inv.Zone, algorithm, o.Bits)
+	return cmp.Or(o.To, LayoutCSK).specs(algorithm, bits), err
+}
+
+// everyKey is all keys of a zone that is to have none, in whatever state.
+func everyKey(inv Inventory) ([]Key, error) {
+	if len(inv.Keys) == 0 {
+		return nil, fmt.Errorf("%w: %s is not signed: it has no key, so there is none to take away", ErrRefused, inv.Zone)
+	}
+	return withRoles(inv.Keys), nil
+}
+
+// soundUnsigned checks that a server serves a zone without keys as such: with
+// a DNSKEY set or signatures from elsewhere it is not ours to sign.
+func (r *Roll) soundUnsigned(o ServerSighting) error {
+	switch {
+	case len(o.DNSKEY.Keys) > 0:
+		return fmt.Errorf("expected no DNSKEY set, since PowerDNS has no key of %s, found tags %s: who signs it?", r.Zone, keyTags(o.DNSKEY.Keys))
+	case len(o.Data.Traces) > 0:
+		return fmt.Errorf("expected data without signatures, since PowerDNS has no key of %s, found some by %d", r.Zone, o.Data.Traces[0].Tag)
+	}
+	return nil
 }
 
 // keySize is the size of new keys of an algorithm, the usual one for 0 bits;
@@ -157,7 +202,7 @@ func keySize(zone string, algorithm uint8, bits int) (int, error) {
 // them. States that no plan starts from are refused with what was seen.
 func outgoing(inv Inventory, role Role) ([]Key, error) {
 	if len(inv.Keys) == 0 {
-		return nil, fmt.Errorf("%w: %s is not signed: it has no key; sign it with `pdnsutil secure-zone %s` first", ErrRefused, inv.Zone, inv.Zone)
+		return nil, fmt.Errorf("%w: %s is not signed: it has no key; sign it with `rollover sign --zone %s` first", ErrRefused, inv.Zone, inv.Zone)
 	}
 	if err := signing(inv); err != nil {
 		return nil, err
@@ -221,13 +266,23 @@ func entryPoint(side []Key) (Key, bool) {
 
 // beginning says in words what a rollover is about to do.
 func (r *Roll) beginning() string {
+	switch r.Type {
+	case "sign":
+		return "first signing, with " + specNames(r.SpecNew)
+	case "unsign":
+		return "back to unsigned: taking away " + keyNames(r.Old)
+	}
 	text := fmt.Sprintf("%s rollover by %s: replacing %s", r.Type, r.Method, keyNames(r.Old))
 	if len(r.Old) == len(r.SpecNew) && len(r.Old) > 0 && r.Old[0].Algorithm == r.SpecNew[0].Algorithm {
 		return text
 	}
-	words := make([]string, len(r.SpecNew))
-	for i, k := range r.SpecNew {
+	return text + " by " + specNames(r.SpecNew)
+}
+
+func specNames(specs []Key) string {
+	words := make([]string, len(specs))
+	for i, k := range specs {
 		words[i] = fmt.Sprintf("a %s of algorithm %d", k.Role, k.Algorithm)
 	}
-	return text + " by " + strings.Join(words, " and ")
+	return strings.Join(words, " and ")
 }

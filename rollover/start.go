@@ -211,6 +211,9 @@ func (r *Roll) sound(s Sighting, p Policy) error {
 // soundChild checks that a server shows the keys that PowerDNS has, signed,
 // and data signed by them.
 func (r *Roll) soundChild(o ServerSighting) error {
+	if len(r.Keys) == 0 {
+		return r.soundUnsigned(o)
+	}
 	if !r.authentic(*o.DNSKEY) {
 		return fmt.Errorf("expected a DNSKEY set signed by a key of %s, found: %s", r.Zone, r.unsignedSet(*o.DNSKEY))
 	}
@@ -233,7 +236,8 @@ func (r *Roll) soundParent(s Sighting, p Policy) error {
 		return fmt.Errorf("%w: no name server of the parent of %s could be asked: see `parent_servers` in the configuration", ErrRefused, r.Zone)
 	}
 	for _, o := range parents {
-		if why := r.unproven(RecordDS, o, s, p); why != "" {
+		// Where a zone has no key, nothing hangs on the proof that it has no DS.
+		if why := r.unproven(RecordDS, o, s, p); why != "" && r.Type != "sign" {
 			return fmt.Errorf("%w: DS of %s at %s: %s", ErrRefused, r.Zone, o.Server, why)
 		}
 		if err := r.soundDS(o, p); err != nil {
@@ -244,6 +248,12 @@ func (r *Roll) soundParent(s Sighting, p Policy) error {
 }
 
 func (r *Roll) soundDS(o ServerSighting, p Policy) error {
+	switch {
+	case r.Type == "sign" && len(o.DS.Set) > 0:
+		return fmt.Errorf("%s has no key, and a DS there (%s): it is broken already, for every validator: remove that DS first", r.Zone, tags(o.DS.Set))
+	case r.Type == "sign", r.Type == "unsign" && len(o.DS.Set) == 0:
+		return nil
+	}
 	if len(o.DS.Set) == 0 {
 		if !r.usesParent() {
 			return nil // an island of trust: nothing at the parent depends on a ZSK
@@ -276,7 +286,7 @@ func (r *Roll) digests(k Key, set []DS) []uint8 {
 // matter which of them counts.
 func (r *Roll) soundDigests(o ServerSighting, p Policy) error {
 	from, ok := entryPoint(r.Old)
-	if !ok || r.Type == "algorithm" {
+	if !ok || r.Type == "algorithm" || r.Type == "unsign" {
 		return nil
 	}
 	old := r.digests(from, o.DS.Set)

@@ -42,6 +42,7 @@ const (
 	signedBy    propertyVerb = "signed by"
 	notSignedBy propertyVerb = "not signed by"
 	empty       propertyVerb = "is empty"
+	foundSecure propertyVerb = "found secure by validators"
 )
 
 // String is the property in words: "has new".
@@ -61,6 +62,16 @@ func NotSignedBy(s Side) Property { return Property{notSignedBy, s} }
 
 // Empty: there is no such record at all, not even one of somebody else.
 func Empty() Property { return Property{Verb: empty} }
+
+// FoundSecure: every validating resolver that is configured, and answers, finds
+// the zone secure. It is the proof of the pudding at the end; without validators
+// it says nothing.
+func FoundSecure() Property { return Property{Verb: foundSecure} }
+
+// has says whether some property of the statement has the verb.
+func (s Statement) has(verb propertyVerb) bool {
+	return slices.ContainsFunc(s.Properties, func(p Property) bool { return p.Verb == verb })
+}
 
 // Strength is how sure a wait must be.
 type Strength string

@@ -34,10 +34,26 @@ func (m *mouth) startCommand() *cli.Command {
 		ArgsUsage: "[ZONE]",
 		Description: "Refuses, with the reason and the remedy, whatever does not look as a zone must look before its keys are touched.\n" +
 			"--dry-run prints the dated plan and changes nothing.",
-		Flags: append(orderFlags(),
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print the plan and change nothing"},
-			&cli.BoolFlag{Name: "wait", Usage: "stay until done, with a live view"}),
-		Action: m.start,
+		Flags:  append(orderFlags(), beginFlags()...),
+		Action: m.ordered(order, m.begin),
+	}
+}
+
+func beginFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print the plan and change nothing"},
+		&cli.BoolFlag{Name: "wait", Usage: "stay until done, with a live view"},
+	}
+}
+
+// ordered is an action that reads an order off the command line.
+func (m *mouth) ordered(read func(*cli.Context) (rollover.Order, error), do func(*cli.Context, rollover.Order) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		o, err := read(c)
+		if err != nil {
+			return err
+		}
+		return do(c, o)
 	}
 }
 
@@ -48,7 +64,7 @@ func (m *mouth) planCommand() *cli.Command {
 		ArgsUsage:   "[ZONE]",
 		Description: "For a zone with a running rollover: what was done and what is to come.",
 		Flags:       orderFlags(),
-		Action:      m.plan,
+		Action:      m.ordered(order, m.plan),
 	}
 }
 
@@ -64,13 +80,10 @@ func order(c *cli.Context) (rollover.Order, error) {
 	}, err
 }
 
-func (m *mouth) start(c *cli.Context) error {
+// begin starts what was ordered, or prints the plan of it.
+func (m *mouth) begin(c *cli.Context, o rollover.Order) error {
 	if c.Bool("dry-run") {
-		return m.plan(c)
-	}
-	o, err := order(c)
-	if err != nil {
-		return err
+		return m.plan(c, o)
 	}
 	w, err := m.open(c)
 	if err != nil {
@@ -112,11 +125,7 @@ func (m *mouth) started(c *cli.Context, w *world, zone string) error {
 	return nil
 }
 
-func (m *mouth) plan(c *cli.Context) error {
-	o, err := order(c)
-	if err != nil {
-		return err
-	}
+func (m *mouth) plan(c *cli.Context, o rollover.Order) error {
 	w, err := m.open(c)
 	if err != nil {
 		return err

@@ -190,6 +190,9 @@ func (w *World) SetDS(set []rollover.DS) {
 	}
 }
 
+// DSSet is the DS set at the parent's primary.
+func (w *World) DSSet() []rollover.DS { return slices.Clone(w.parent) }
+
 // SetDSAt sets the DS set at one server of the parent after a delay.
 func (w *World) SetDSAt(server string, set []rollover.DS, delay time.Duration) {
 	w.change(server+"/DS", change{w.Now.Wall.Add(delay), version{Record: rollover.RecordDS, DS: slices.Clone(set), TTL: w.TTL.DS}})
@@ -302,8 +305,8 @@ func (w *World) Broken() string {
 // DNSKEY set, which a zone has to be signed with (RFC 4035 section 2.2).
 func refused(d, k, s version) string {
 	switch {
-	case len(d.DS) == 0 && (len(k.Keys) == 0 || len(s.Signers) == 0):
-		return "" // an insecure zone, signed or not
+	case len(d.DS) == 0 && (len(k.Signers) == 0 || len(s.Signers) == 0 || signed(k, s)):
+		return "" // an insecure zone, signed or not; one that is signed may be an island of trust
 	case len(d.DS) > 0 && !chained(d, k):
 		return "no DS points to a key that signed the DNSKEY set"
 	case !signed(k, s):
