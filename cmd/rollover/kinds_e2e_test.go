@@ -85,3 +85,31 @@ func TestConversionsEndToEnd(t *testing.T) {
 		t.Errorf("status: kind %s, old %v, new %v", s.Kind, s.OldKeys, s.NewKeys)
 	}
 }
+
+// Zones are signed for the first time, and others unsigned, under the eyes of
+// a validator that must never fail.
+func TestSigningsEndToEnd(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, "2s", lab.Options{DSTTL: 2, Zones: []lab.Zone{
+		{Name: "first.lab.test.", Layout: lab.Unsigned, TTL: 3, Minimum: 1, SOATTL: 2},
+		{Name: "firstpair.lab.test.", Layout: lab.Unsigned, TTL: 1, Minimum: 3, SOATTL: 3},
+		{Name: "last.lab.test.", Layout: lab.CSK, TTL: 2, Minimum: 1, SOATTL: 1},
+		{Name: "lastpair.lab.test.", Layout: lab.Split, TTL: 1, Minimum: 3, SOATTL: 1},
+	}})
+	all := []string{"first.lab.test.", "firstpair.lab.test.", "last.lab.test.", "lastpair.lab.test."}
+	h.witnessed(all, func() {
+		h.must("sign", all[0])
+		h.must("sign", all[1], "--to", "split", "--algorithm", "ed25519")
+		h.must("unsign", all[2])
+		h.must("unsign", all[3])
+		h.until("done", all, h.advance, done)
+	})
+	for i, want := range []string{"257/13", "256/15 257/15", "", ""} {
+		h.hasKeys(all[i], want)
+	}
+	for _, zone := range all[2:] {
+		if ds, err := h.lab.DS(context.Background(), zone); err != nil || len(ds) > 0 {
+			t.Errorf("%s has the DS records %q in the end, %v", zone, ds, err)
+		}
+	}
+}

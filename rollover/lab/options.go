@@ -13,6 +13,8 @@ import (
 const (
 	Split = "split" // a KSK and a ZSK
 	CSK   = "csk"   // one key for both, as `pdnsutil secure-zone` makes it
+
+	Unsigned = "unsigned" // no keys, and no DS at the parent
 )
 
 // defaultTTL is the TTL of everything for which the options say nothing.
@@ -75,8 +77,8 @@ func (o Options) checkZone(i int) error {
 	if _, ok := dns.IsDomainName(z.Name); !ok || z.Name == o.Parent || !dns.IsSubDomain(o.Parent, z.Name) {
 		return fmt.Errorf("zone %q of the lab is not a name below %s", z.Name, o.Parent)
 	}
-	if z.Layout != Split && z.Layout != CSK {
-		return fmt.Errorf("zone %s of the lab has layout %q: use %q or %q", z.Name, z.Layout, Split, CSK)
+	if z.Layout != Split && z.Layout != CSK && z.Layout != Unsigned {
+		return fmt.Errorf("zone %s of the lab has layout %q: use %q, %q or %q", z.Name, z.Layout, Split, CSK, Unsigned)
 	}
 	for j, other := range o.Zones {
 		if i != j && dns.IsSubDomain(other.Name, z.Name) {
