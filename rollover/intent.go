@@ -271,12 +271,12 @@ func (r *Roll) cancellable() error {
 		return fmt.Errorf("%w: a rollover of type %s cannot be cancelled; see `rollover revert --zone %s`", ErrRefused, r.Type, r.Zone)
 	}
 	if r.entered(RescueStep) || r.Intent != nil && r.Intent.Step == RescueStep {
-		return fmt.Errorf("%w: %s was rescued (the parent replaced the DS set): the new key must stay", ErrRefused, r.Zone)
+		return fmt.Errorf("%w: %s was rescued (the parent replaced the DS set): the new key must stay for now; to go back to the old one: rollover revert --zone %s", ErrRefused, r.Zone, r.Zone)
 	}
 	for _, s := range kind.Steps {
 		begun := r.Intent != nil && r.Intent.Step == s.Name
 		if s.TakesAway() && (begun || r.entered(s.Name)) {
-			return fmt.Errorf("%w: step %q of %s has begun, and it takes something away: only going on is safe", ErrRefused, s.Name, r.Zone)
+			return fmt.Errorf("%w: step %q of %s has begun, and it takes something away: go on, or back to the old key with `rollover revert --zone %s`", ErrRefused, s.Name, r.Zone, r.Zone)
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ type (
 func Kinds() []Kind {
 	return []Kind{
 		{
-			Type: "zsk", Method: "pre-publish", Role: ZSK, Based: "RFC 6781 4.1.1.1, RFC 7583 3.2.1", Cancel: "zsk",
+			Type: "zsk", Method: "pre-publish", Role: ZSK, Based: "RFC 6781 4.1.1.1, RFC 7583 3.2.1", Cancel: "zsk", Revert: "zsk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"switch", after{Settled(RecordDNSKEY, Has(New))}, do{Activate(New), Deactivate(Old)}},
@@ -25,7 +25,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "ksk", Method: "double-ds", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "ksk",
+			Type: "ksk", Method: "double-ds", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "ksk", Revert: "ksk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -36,7 +36,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "ksk", Method: "double-signature", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.1", Cancel: "ksk",
+			Type: "ksk", Method: "double-signature", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.1", Cancel: "ksk", Revert: "ksk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
@@ -45,7 +45,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "csk", Method: "double-ds", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "csk",
+			Type: "csk", Method: "double-ds", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "csk", Revert: "csk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -56,7 +56,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "csk", Method: "double-signature", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.1", Cancel: "csk",
+			Type: "csk", Method: "double-signature", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.1", Cancel: "csk", Revert: "csk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
@@ -69,7 +69,7 @@ func Kinds() []Kind {
 			// the first active ZSK a CSK stops to sign data, without the last one a
 			// KSK begins to. So whoever signs data afterwards must be in every DNSKEY
 			// set before anything is activated or deactivated, in either direction.
-			Type: "csk", Method: "convert-double-ds", Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "convert-double-signature", Cancel: "csk",
+			Type: "csk", Method: "convert-double-ds", Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "convert-double-signature", Cancel: "csk", Revert: "convert",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -82,7 +82,7 @@ func Kinds() []Kind {
 		{
 			// Of new only the key that a DS points to signs at first, beside old:
 			// a new ZSK that signs before it is in every DNSKEY set breaks all data.
-			Type: "csk", Method: "convert-double-signature", Based: "RFC 6781 4.1.3, RFC 7583 3.3.1", Cancel: "csk",
+			Type: "csk", Method: "convert-double-signature", Based: "RFC 6781 4.1.3, RFC 7583 3.3.1", Cancel: "csk", Revert: "convert",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), ActivateEntry(New)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
@@ -95,7 +95,7 @@ func Kinds() []Kind {
 			// A zone must be signed with every algorithm that its DNSKEY set has
 			// (RFC 4035 section 2.2), and some validators insist on every algorithm
 			// that the DS set has: signatures come before keys, and go after them.
-			Type: "algorithm", Method: "conservative", Based: "RFC 6781 4.1.4", Cancel: "algorithm",
+			Type: "algorithm", Method: "conservative", Based: "RFC 6781 4.1.4", Cancel: "algorithm", Revert: "algorithm",
 			Steps: []Step{
 				{"sign", nil, do{Activate(New)}},
 				{"publish", after{Settled(RecordData, SignedBy(New))}, do{Publish(New)}},
@@ -168,6 +168,55 @@ func Kinds() []Kind {
 				{"withdraw", nil, do{AskParent()}},
 				{"remove", after{Settled(RecordDS, Empty())}, do{Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			// Old was never out of the DNSKEY set.
+			Type: "revert", Method: "zsk", Role: ZSK, Based: "zsk (pre-publish), read backwards",
+			Steps: []Step{
+				{"switch", after{Seen(RecordDNSKEY, Has(Old))}, do{Activate(Old), Deactivate(New)}},
+				{"retire", after{Settled(RecordData, SignedBy(Old), NotSignedBy(New))}, do{Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			// Whatever the parent has by now: both sign until it has old in every cache.
+			Type: "revert", Method: "ksk", Role: KSK, Based: "ksk (double-signature), read backwards",
+			Steps: []Step{
+				{"activate", nil, do{Activate(Old)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
+				{"retire", after{Settled(RecordDS, Has(Old)), Courtesy(Settled(RecordDS, Lacks(New)))}, do{Deactivate(New), Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			Type: "revert", Method: "csk", Role: CSK, Based: "csk (double-signature), read backwards",
+			Steps: []Step{
+				{"activate", nil, do{Activate(Old)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
+				{"retire", after{Settled(RecordDS, Has(Old)), Settled(RecordData, SignedBy(Old)), Courtesy(Settled(RecordDS, Lacks(New)))}, do{Deactivate(New), Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			Type: "revert", Method: "convert", Based: "csk (convert-double-signature), read backwards",
+			Steps: []Step{
+				{"activate", nil, do{ActivateEntry(Old)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
+				{"switch", after{Settled(RecordDS, Has(Old))}, do{Activate(Old), Deactivate(New)}},
+				{"retire", after{Settled(RecordData, SignedBy(Old), NotSignedBy(New)), Courtesy(Settled(RecordDS, Lacks(New)))}, do{Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			// Old has signed all data all the while, so it may be published at once.
+			Type: "revert", Method: "algorithm", Based: "RFC 6781 4.1.4, read backwards",
+			Steps: []Step{
+				{"publish", nil, do{Publish(Old)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
+				{"unpublish", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Unpublish(New)}},
+				{"retire", after{Settled(RecordDNSKEY, Lacks(New))}, do{Deactivate(New), Remove(New)}},
+				{"finish", after{Seen(RecordData, NotSignedBy(New))}, nil},
 			},
 		},
 		{

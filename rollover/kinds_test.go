@@ -245,6 +245,122 @@ func TestEveryWaitIsNeeded(t *testing.T) {
 	}
 }
 
+// wayBack is a row of the table that takes another one back, from a step that
+// was entered just now.
+type wayBack struct {
+	rowCase
+	back rollover.Kind
+	at   string
+}
+
+func (b wayBack) run(c circumstance, p rollover.Policy) string {
+	w := rollovertest.New(b.from, c.ttl)
+	w.Lag = c.lag
+	r, l := begin(w, b.rowCase)
+	if bad := play(w, b.kind, &r, &l, p, b.at); bad != "" {
+		return bad
+	}
+	// Nothing goes back while a change is still on its way (TestRevertWaitsUntilAllHasArrived).
+	if bad := w.Advance(4 * unit); bad != "" {
+		return bad
+	}
+	r.Kind, r.Step, r.Ask, r.Held = b.back.Name(), "", nil, nil
+	for i := range r.Old {
+		r.Old[i] = stateOf(w, r.Old[i])
+	}
+	return play(w, b.back, &r, &l, p, "")
+}
+
+func stateOf(w *rollovertest.World, k rollover.Key) rollover.Key {
+	for _, o := range w.Keys {
+		if o.ID == k.ID {
+			k.Active, k.Published = o.Active, o.Published
+		}
+	}
+	return k
+}
+
+// waysBack is every way back from every step that it can be taken from: cancel
+// until something is taken away, revert then until an old key is removed.
+func waysBack(t *testing.T) []wayBack {
+	var out []wayBack
+	add := func(row rowCase, back, method, step string) {
+		k, err := rollover.FindKind(back, method)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := wayBack{row, k, step}
+		b.name = fmt.Sprintf("%s from %s of %s", k.Name(), step, row.name)
+		out = append(out, b)
+	}
+	for _, row := range rows() {
+		taken, removed := false, false
+		for _, s := range row.kind.Steps[:len(row.kind.Steps)-1] {
+			taken = taken || s.TakesAway()
+			removed = removed || slices.ContainsFunc(s.Actions, func(a rollover.Action) bool { return a.Verb == "remove" })
+			if !taken && row.kind.Cancel != "" {
+				add(row, "cancel", row.kind.Cancel, s.Name)
+			}
+			if taken && !removed && row.kind.Revert != "" {
+				add(row, "revert", row.kind.Revert, s.Name)
+			}
+		}
+	}
+	return out
+}
+
+func TestEveryWayBackIsSafe(t *testing.T) {
+	for _, b := range waysBack(t) {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			hasty := b
+			hasty.kind = without(b.kind, func(w rollover.Wait) bool { return w.Courtesy })
+			hasty.back = without(b.back, func(w rollover.Wait) bool { return w.Courtesy })
+			for i, c := range circumstances() {
+				way := b
+				if i%2 == 1 {
+					way = hasty
+				}
+				if bad := way.run(c, tight()); bad != "" {
+					t.Fatalf("with %v: %s", c, bad)
+				}
+			}
+		})
+	}
+}
+
+// Each settled wait of a revert, left out or weakened, breaks some resolver on
+// some way back. Those of a cancel also guard against what somebody did by hand
+// (TestCancelAfterASwitchByHand).
+func TestEveryWaitOfARevertIsNeeded(t *testing.T) {
+	for _, k := range rollover.Kinds() {
+		if k.Type != "revert" {
+			continue
+		}
+		t.Run(k.Name(), func(t *testing.T) {
+			t.Parallel()
+			var ways []wayBack
+			for _, b := range waysBack(t) {
+				if b.back.Name() == k.Name() {
+					b.kind = without(b.kind, func(w rollover.Wait) bool { return w.Courtesy })
+					ways = append(ways, b)
+				}
+			}
+			for _, m := range mutants(without(k, func(w rollover.Wait) bool { return w.Courtesy })) {
+				needed(t, m, func(k rollover.Kind, c circumstance) string {
+					for _, b := range ways {
+						b.back = k
+						if bad := b.run(c, tight()); bad != "" {
+							return bad
+						}
+					}
+					return ""
+				})
+			}
+		})
+	}
+}
+
 // mutant is a kind with one wait left out, or weakened to seen.
 type mutant struct {
 	kind rollover.Kind

@@ -214,6 +214,7 @@ const (
 	EventResumed   = "resumed"
 	EventCancel    = "cancel-requested"
 	EventCancelled = "cancelled"
+	EventRevert    = "revert-requested"
 	EventExcluded  = "server-excluded"
 	EventTrouble   = "trouble"
 	EventRecovered = "recovered"

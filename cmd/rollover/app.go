@@ -30,6 +30,7 @@ func (m *mouth) app() *cli.App {
 			m.startCommand(), m.statusCommand(), m.advanceCommand(), m.planCommand(), m.dsCommand(), m.watchCommand(), m.historyCommand(),
 			m.pauseCommand(), m.resumeCommand(), m.cancelCommand(), m.excludeCommand(), m.checkCommand(), m.traceCommand(), m.labCommand(), m.versionCommand(),
 			m.signCommand(), m.unsignCommand(),
+			m.revertCommand(),
 		}),
 	}
 }

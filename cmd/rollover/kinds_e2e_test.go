@@ -113,3 +113,52 @@ func TestSigningsEndToEnd(t *testing.T) {
 		}
 	}
 }
+
+// Rollovers of each type are taken back after the switch.
+func TestRevertsEndToEnd(t *testing.T) {
+	t.Parallel()
+	zones := []struct {
+		lab  lab.Zone
+		args []string
+		step string // after which it is reverted
+		want string
+	}{
+		{lab.Zone{Name: "zsk.lab.test.", TTL: 3, Minimum: 1, SOATTL: 1}, []string{"--type", "zsk"}, "switch", "256/13 257/13"},
+		{lab.Zone{Name: "ksk.lab.test.", TTL: 1, Minimum: 2, SOATTL: 1}, []string{"--type", "ksk"}, "withdraw", "256/13 257/13"},
+		{lab.Zone{Name: "csk.lab.test.", Layout: lab.CSK, TTL: 2, Minimum: 1, SOATTL: 1}, nil, "switch", "257/13"},
+		{lab.Zone{Name: "conv.lab.test.", Layout: lab.CSK, TTL: 2, Minimum: 1, SOATTL: 1}, []string{"--to", "split"}, "withdraw", "257/13"},
+		{lab.Zone{Name: "algo.lab.test.", TTL: 1, Minimum: 2, SOATTL: 1}, []string{"--type", "algorithm", "--algorithm", "15"}, "unpublish", "256/13 257/13"},
+	}
+	o := lab.Options{DSTTL: 2}
+	var names []string
+	for _, z := range zones {
+		o.Zones = append(o.Zones, z.lab)
+		names = append(names, z.lab.Name)
+	}
+	h := newHarness(t, "2s", o)
+	reverted := map[string]bool{}
+	h.witnessed(names, func() {
+		for _, z := range zones {
+			h.must(append([]string{"start", z.lab.Name}, z.args...)...)
+		}
+		h.until("reverted", names, func() {
+			h.advance()
+			for _, z := range zones {
+				if s := h.status(z.lab.Name); s.Step == z.step && !reverted[z.lab.Name] {
+					o := h.rollover("revert", z.lab.Name, "--reason", "the new key is no good")
+					reverted[z.lab.Name] = o.code == 0
+					if o.code != 0 && !strings.Contains(o.stderr, "is behind") && !strings.Contains(o.stderr, "--parent-unchanged") {
+						t.Fatalf("revert of %s: %v", z.lab.Name, o)
+					}
+				}
+			}
+		}, func(s rollover.Status) bool { return s.State == rollover.StateCancelled })
+	})
+	for _, z := range zones {
+		h.hasKeys(z.lab.Name, z.want)
+		s := h.status(z.lab.Name)
+		if !strings.HasPrefix(s.Kind, "revert/") || s.Step != "finish" {
+			t.Errorf("%s ended as %s at %s", z.lab.Name, s.Kind, s.Step)
+		}
+	}
+}

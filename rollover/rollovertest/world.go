@@ -56,6 +56,7 @@ type World struct {
 	// Clock jumps: the next looks see this much added to the wall clock.
 	Skew time.Duration
 
+	signed  bool // from the beginning
 	serial  uint32
 	changes map[string][]change // per server, versions by the time from which it serves them
 	parent  []rollover.DS
@@ -97,7 +98,8 @@ func New(layout string, ttl TTLs) *World {
 		TTL: ttl, Lag: map[string]time.Duration{}, Down: map[string]bool{}, ZoneKind: rollover.KindMaster,
 		serial: 1, changes: map[string][]change{}, caches: map[string]cached{}, stored: map[string][]byte{},
 	}
-	if layout != "unsigned" {
+	w.signed = layout != "unsigned"
+	if w.signed {
 		w.AddKey(257, true, true)
 	}
 	if layout == "split" {
@@ -290,7 +292,7 @@ func (w *World) Broken() string {
 	for _, k := range keys {
 		for _, s := range data {
 			for _, d := range ds {
-				if why := refused(d, k, s); why != "" {
+				if why := w.refused(d, k, s); why != "" {
 					return fmt.Sprintf("%s: a resolver may hold %v, %v and %v: %s", w.Now.Wall.Format(time.TimeOnly), d, k, s, why)
 				}
 			}
@@ -303,10 +305,13 @@ func (w *World) Broken() string {
 // any path (RFC 6840 section 5.11), one that insists on every algorithm of the
 // DS set (harden-algo-downgrade), or one that insists on every algorithm of the
 // DNSKEY set, which a zone has to be signed with (RFC 4035 section 2.2).
-func refused(d, k, s version) string {
+//
+// Without a DS a zone is insecure, and anything goes; but one that was signed from
+// the beginning may be an island of trust.
+func (w *World) refused(d, k, s version) string {
 	switch {
-	case len(d.DS) == 0 && (len(k.Signers) == 0 || len(s.Signers) == 0 || signed(k, s)):
-		return "" // an insecure zone, signed or not; one that is signed may be an island of trust
+	case len(d.DS) == 0 && (!w.signed || len(k.Signers) == 0 || len(s.Signers) == 0 || signed(k, s)):
+		return ""
 	case len(d.DS) > 0 && !chained(d, k):
 		return "no DS points to a key that signed the DNSKEY set"
 	case !signed(k, s):
