@@ -23,7 +23,7 @@ type turnZone struct {
 
 func runTurns(t *testing.T, zones []turnZone) *harness {
 	t.Helper()
-	o := lab.Options{DSTTL: 2}
+	o := lab.Options{DSTTL: 2, Strict: true}
 	var names []string
 	for _, z := range zones {
 		o.Zones = append(o.Zones, z.lab)
@@ -90,7 +90,7 @@ func TestConversionsEndToEnd(t *testing.T) {
 // a validator that must never fail.
 func TestSigningsEndToEnd(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, "2s", lab.Options{DSTTL: 2, Zones: []lab.Zone{
+	h := newHarness(t, "2s", lab.Options{DSTTL: 2, Strict: true, Zones: []lab.Zone{
 		{Name: "first.lab.test.", Layout: lab.Unsigned, TTL: 3, Minimum: 1, SOATTL: 2},
 		{Name: "firstpair.lab.test.", Layout: lab.Unsigned, TTL: 1, Minimum: 3, SOATTL: 3},
 		{Name: "last.lab.test.", Layout: lab.CSK, TTL: 2, Minimum: 1, SOATTL: 1},
@@ -129,7 +129,7 @@ func TestRevertsEndToEnd(t *testing.T) {
 		{lab.Zone{Name: "conv.lab.test.", Layout: lab.CSK, TTL: 2, Minimum: 1, SOATTL: 1}, []string{"--to", "split"}, "withdraw", "257/13"},
 		{lab.Zone{Name: "algo.lab.test.", TTL: 1, Minimum: 2, SOATTL: 1}, []string{"--type", "algorithm", "--algorithm", "15"}, "unpublish", "256/13 257/13"},
 	}
-	o := lab.Options{DSTTL: 2}
+	o := lab.Options{DSTTL: 2, Strict: true}
 	var names []string
 	for _, z := range zones {
 		o.Zones = append(o.Zones, z.lab)

@@ -37,6 +37,9 @@ type Options struct {
 	DSTTL  uint32 // TTL of the DS sets, and of all else in the parent zone; default 300
 	Zones  []Zone
 
+	// Strict makes the validator insist on every algorithm of a DS set, as some do.
+	Strict bool
+
 	// PDNSRoot is a folder with the unpacked packages of another version of
 	// PowerDNS and all that they depend on, libc included: /usr/sbin and so
 	// on are looked for below it. Empty: the PowerDNS of this machine.

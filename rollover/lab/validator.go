@@ -29,7 +29,11 @@ func (l *Lab) startValidator(ctx context.Context) error {
 	for _, z := range l.options.Zones {
 		stubs = append(stubs, stub{z.Name, l.ChildServers()})
 	}
-	return l.launchResolver(l.validator, anchors, stubs)
+	var more []string
+	if l.options.Strict {
+		more = append(more, "harden-algo-downgrade: yes")
+	}
+	return l.launchResolver(l.validator, anchors, stubs, more...)
 }
 
 // stub tells a resolver which servers to ask for a zone.
@@ -82,8 +86,7 @@ func (l *Lab) resolverConfig(s *server, anchors []string, stubs []stub, more []s
 		"use-syslog: no",
 		"num-threads: 1",
 		"ede: yes",
-		"harden-algo-downgrade: yes", // the strictest that users have: every algorithm of the DS set must lead down
-		"aggressive-nsec: no",        // random names shall be asked for, not denied by what is known
+		"aggressive-nsec: no", // random names shall be asked for, not denied by what is known
 		`module-config: "validator iterator"`,
 	}, more...) {
 		fmt.Fprintf(&b, "  %s\n", setting)
