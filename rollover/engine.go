@@ -212,7 +212,9 @@ type visit struct {
 }
 
 func (e *Engine) visit(d Dossier) *visit {
-	return &visit{engine: e, dossier: d, roll: d.Roll, setting: e.Setting(d.Zone)}
+	setting := e.Setting(d.Zone)
+	setting.Policy = setting.Policy.of(d.Roll)
+	return &visit{engine: e, dossier: d, roll: d.Roll, setting: setting}
 }
 
 // goesOn says whether a zone may have more to do in this tick.

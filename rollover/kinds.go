@@ -25,6 +25,16 @@ func Kinds() []Kind {
 			},
 		},
 		{
+			// Both sign at once: no cache may know new when its signatures come, so
+			// those of old stay until it does. Larger answers, and half the time.
+			Type: "zsk", Method: "double-signature", Role: ZSK, Based: "RFC 6781 4.1.1.2, RFC 7583 3.2.2", Cancel: "zsk",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), Activate(New)}},
+				{"retire", after{Settled(RecordDNSKEY, Has(New)), Settled(RecordData, SignedBy(New))}, do{Deactivate(Old), Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
 			Type: "ksk", Method: "double-ds", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "ksk", Revert: "ksk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
@@ -45,6 +55,17 @@ func Kinds() []Kind {
 			},
 		},
 		{
+			// DS and DNSKEY change at the same time. The registrar must add: one that
+			// replaces breaks the zone for caches that do not know new.
+			Type: "ksk", Method: "double-rrset", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.3", Cancel: "ksk", Revert: "ksk",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), Activate(New), AskParent(Old, New)}},
+				{"withdraw", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"retire", after{Settled(RecordDS, Has(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
 			Type: "csk", Method: "double-ds", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "csk", Revert: "csk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
@@ -60,6 +81,15 @@ func Kinds() []Kind {
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"retire", after{Settled(RecordDS, Has(New)), Settled(RecordData, SignedBy(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			Type: "csk", Method: "double-rrset", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.3", Cancel: "csk", Revert: "csk",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), Activate(New), AskParent(Old, New)}},
+				{"withdraw", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
 				{"retire", after{Settled(RecordDS, Has(New)), Settled(RecordData, SignedBy(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
 			},

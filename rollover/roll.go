@@ -98,6 +98,7 @@ type Roll struct {
 	Type   string `json:"type"`   // as it was started: zsk, ksk, csk, algorithm, sign, unsign
 	Method string `json:"method"` // as it was started
 	Kind   string `json:"kind"`   // name of the row of the table in force; another one after a rescue or cancel
+	Urgent bool   `json:"urgent,omitempty"`
 	State  State  `json:"state"`
 	Step   string `json:"step"` // last step entered
 	Phase  Phase  `json:"phase"`
@@ -226,6 +227,9 @@ const (
 func (r *Roll) kind() (Kind, error) {
 	for _, k := range Kinds() {
 		if k.Name() == r.Kind {
+			if r.Urgent {
+				k = k.hurried()
+			}
 			return k, nil
 		}
 	}

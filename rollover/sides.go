@@ -46,8 +46,9 @@ func chooseKind(o Order, inv Inventory, p Policy) (Kind, error) {
 	default:
 		kindType = "zsk"
 	}
-	method := cmp.Or(o.Method, usualMethod(kindType, p))
-	if kindType == "csk" && o.To != "" && o.To != layoutOf(inv.Keys) {
+	converts := kindType == "csk" && o.To != "" && o.To != layoutOf(inv.Keys)
+	method := cmp.Or(o.Method, o.urgentMethod(kindType, converts), usualMethod(kindType, p))
+	if converts {
 		method = "convert-" + strings.TrimPrefix(method, "convert-")
 	}
 	kind, err := FindKind(kindType, method)
@@ -273,6 +274,9 @@ func (r *Roll) beginning() string {
 		return "back to unsigned: taking away " + keyNames(r.Old)
 	}
 	text := fmt.Sprintf("%s rollover by %s: replacing %s", r.Type, r.Method, keyNames(r.Old))
+	if r.Urgent {
+		text = "urgent " + text
+	}
 	if len(r.Old) == len(r.SpecNew) && len(r.Old) > 0 && r.Old[0].Algorithm == r.SpecNew[0].Algorithm {
 		return text
 	}

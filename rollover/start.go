@@ -18,6 +18,7 @@ type Order struct {
 	Algorithm uint8
 	Bits      int
 	To        Layout // what keys the zone is to have; empty: as it has now
+	Urgent    bool   // the old key is in the wrong hands: no margin, no courtesies
 }
 
 // Start begins a rollover and takes it as far as it can go at once, which is
@@ -141,7 +142,7 @@ func newRoll(o Order, inv Inventory, p Policy, now Instant) (*Roll, error) {
 		ID:   fmt.Sprintf("%s%s-%s", o.Zone, kind.Type, now.Wall.UTC().Format("20060102T150405.000Z")),
 		Zone: o.Zone, Type: kind.Type, Method: kind.Method, Kind: kind.Name(),
 		State: StateActive, Phase: PhaseActing, StartedAt: now.Wall, StepEnteredAt: now.Wall, NextCheck: now.Wall,
-		Old: old, SpecNew: specs, Keys: inv.Keys, Held: map[string]map[string]Holding{},
+		Urgent: o.Urgent, Old: old, SpecNew: specs, Keys: inv.Keys, Held: map[string]map[string]Holding{},
 	}, nil
 }
 

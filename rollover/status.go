@@ -17,6 +17,7 @@ type Status struct {
 	Type             string          `json:"type"`
 	Method           string          `json:"method"`
 	Kind             string          `json:"kind"`
+	Urgent           bool            `json:"urgent"`
 	State            State           `json:"state"`
 	Step             string          `json:"step"`
 	Phase            Phase           `json:"phase"`
@@ -60,12 +61,13 @@ type StatusKey struct {
 // Describe tells the rollover of a dossier. The dossier must have one.
 func Describe(d Dossier, p Policy, now time.Time, explain func(Command) string) (Status, error) {
 	r := d.Roll
+	p = p.of(r)
 	plan, err := Plan(*r, d.Ledger, p, now, explain)
 	if err != nil {
 		return Status{}, fmt.Errorf("describing the rollover of %s: %w", d.Zone, err)
 	}
 	s := Status{
-		ID: r.ID, Zone: r.Zone, Type: r.Type, Method: r.Method, Kind: r.Kind, State: r.State, Step: r.Step, Phase: r.Phase,
+		ID: r.ID, Zone: r.Zone, Type: r.Type, Method: r.Method, Kind: r.Kind, Urgent: r.Urgent, State: r.State, Step: r.Step, Phase: r.Phase,
 		StartedAt: r.StartedAt, StepEnteredAt: r.StepEnteredAt, EndedAt: date(r.EndedAt), LastLookAt: date(r.LastLook.Wall),
 		Blocked: r.Block, Trouble: r.Trouble, OldKeys: statusKeys(r.Old), NewKeys: statusKeys(r.New),
 		Servers: list(r.Servers), Excluded: list(d.Excluded), Plan: plan, Warnings: list(append(r.unattended(p, now), r.warnings(p)...)),

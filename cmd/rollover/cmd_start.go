@@ -14,6 +14,7 @@ func orderFlags() []cli.Flag {
 		&cli.StringFlag{Name: "type", Usage: "`TYPE`: zsk, ksk, csk or algorithm; csk for a zone with a CSK, else zsk"},
 		&cli.StringFlag{Name: "method", Usage: "`METHOD`: pre-publish for zsk; double-ds or double-signature for ksk and csk; conservative for algorithm"},
 		toFlag("which keys the zone is to have: `LAYOUT` csk (one key) or split (KSK and ZSK); for types csk and algorithm; as now if not given"),
+		&cli.BoolFlag{Name: "urgent", Usage: "the old key is in the wrong hands: no margin, no courtesies, steps side by side where that is safe"},
 	}, keyFlags("for type algorithm")...)
 }
 
@@ -43,6 +44,7 @@ func beginFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print the plan and change nothing"},
 		&cli.BoolFlag{Name: "wait", Usage: "stay until done, with a live view"},
+		&cli.BoolFlag{Name: "yes", Usage: "do not ask back before an urgent rollover"},
 	}
 }
 
@@ -76,7 +78,7 @@ func order(c *cli.Context) (rollover.Order, error) {
 	algorithm, err := parseAlgorithm(c.String("algorithm"))
 	return rollover.Order{
 		Zone: name, Type: c.String("type"), Method: c.String("method"),
-		Algorithm: algorithm, Bits: c.Int("bits"), To: rollover.Layout(c.String("to")),
+		Urgent: c.Bool("urgent"), Algorithm: algorithm, Bits: c.Int("bits"), To: rollover.Layout(c.String("to")),
 	}, err
 }
 
@@ -90,6 +92,11 @@ func (m *mouth) begin(c *cli.Context, o rollover.Order) error {
 		return err
 	}
 	defer w.close()
+	if o.Urgent {
+		if err := m.confirm(c, w, o); err != nil {
+			return err
+		}
+	}
 	w.engine.Tell = m.transitions(c)
 	var report rollover.Report
 	err = w.locked(c.Context, func() error {

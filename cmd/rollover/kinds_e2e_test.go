@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rollover/rollover"
 	"rollover/rollover/lab"
@@ -159,6 +160,37 @@ func TestRevertsEndToEnd(t *testing.T) {
 		s := h.status(z.lab.Name)
 		if !strings.HasPrefix(s.Kind, "revert/") || s.Step != "finish" {
 			t.Errorf("%s ended as %s at %s", z.lab.Name, s.Kind, s.Step)
+		}
+	}
+}
+
+// Urgent rollovers, without margins: what they may break, they break for no
+// longer than what they say they do, packet caches and rounded TTLs.
+func TestUrgentEndToEnd(t *testing.T) {
+	t.Parallel()
+	types := map[string]string{"zsk.lab.test.": "zsk", "ksk.lab.test.": "ksk", "csk.lab.test.": "csk"}
+	h := newHarness(t, "1h", lab.Options{DSTTL: 3, Zones: []lab.Zone{
+		{Name: "zsk.lab.test.", TTL: 4, Minimum: 2, SOATTL: 3},
+		{Name: "ksk.lab.test.", TTL: 1, Minimum: 4, SOATTL: 2},
+		{Name: "csk.lab.test.", Layout: lab.CSK, TTL: 3, Minimum: 2, SOATTL: 2},
+	}})
+	if o := h.rollover("start", "ksk.lab.test.", "--type", "ksk", "--urgent"); o.code != 64 || !strings.Contains(o.stderr, "must ADD") || !strings.Contains(o.stderr, "--yes") {
+		t.Errorf("without --yes: %v", o)
+	}
+	recorder := h.lab.Record(context.Background(), names(types)...)
+	for _, zone := range names(types) {
+		h.must("start", zone, "--type", types[zone], "--urgent", "--yes")
+	}
+	h.until("done", names(types), h.advance, done)
+	for _, v := range lab.Check(recorder.Stop().Versions) {
+		if v.Until.Sub(v.From) > 3*time.Second {
+			t.Errorf("a cache could have broken for too long: %v", v)
+		}
+	}
+	for _, zone := range names(types) {
+		h.finished(zone)
+		if s := h.status(zone); !s.Urgent || s.EndedAt.Sub(s.StartedAt) > time.Minute {
+			t.Errorf("%s: urgent %v, took %s", zone, s.Urgent, s.EndedAt.Sub(s.StartedAt))
 		}
 	}
 }
