@@ -215,6 +215,7 @@ const (
 	EventResumed   = "resumed"
 	EventCancel    = "cancel-requested"
 	EventCancelled = "cancelled"
+	EventAdopted   = "adopted"
 	EventRevert    = "revert-requested"
 	EventExcluded  = "server-excluded"
 	EventTrouble   = "trouble"

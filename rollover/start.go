@@ -287,7 +287,7 @@ func (r *Roll) digests(k Key, set []DS) []uint8 {
 // matter which of them counts.
 func (r *Roll) soundDigests(o ServerSighting, p Policy) error {
 	from, ok := entryPoint(r.Old)
-	if !ok || r.Type == "algorithm" || r.Type == "unsign" {
+	if !ok || r.Type == "algorithm" || r.Type == "unsign" || r.Type == "" { // "": to be adopted, what was asked for is history
 		return nil
 	}
 	old := r.digests(from, o.DS.Set)

@@ -31,6 +31,7 @@ func (m *mouth) app() *cli.App {
 			m.pauseCommand(), m.resumeCommand(), m.cancelCommand(), m.excludeCommand(), m.checkCommand(), m.traceCommand(), m.labCommand(), m.versionCommand(),
 			m.signCommand(), m.unsignCommand(),
 			m.revertCommand(),
+			m.adoptCommand(),
 		}),
 	}
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/urfave/cli/v2"
 
 	"rollover/rollover"
@@ -148,14 +146,5 @@ func (m *mouth) plan(c *cli.Context, o rollover.Order) error {
 			return err
 		}
 	}
-	s, err := w.describe(d)
-	if err != nil {
-		return err
-	}
-	if c.Bool("json") {
-		return m.json(map[string]any{"schema": 1, "zone": s.Zone, "type": s.Type, "method": s.Method, "plan": s.Plan})
-	}
-	fmt.Fprintf(m.out, "%s: %s rollover by %s\n", s.Zone, s.Type, s.Method)
-	m.planText(s, w.config.setting(s.Zone).Policy)
-	return nil
+	return m.planOf(c, w, d)
 }

@@ -194,3 +194,35 @@ func TestUrgentEndToEnd(t *testing.T) {
 		}
 	}
 }
+
+// Rollovers that somebody began by hand are taken over.
+func TestAdoptionsEndToEnd(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, "2s", lab.Options{DSTTL: 2, Zones: []lab.Zone{
+		{Name: "zsk.lab.test.", TTL: 2, Minimum: 1, SOATTL: 1},
+		{Name: "ksk.lab.test.", TTL: 1, Minimum: 2, SOATTL: 1},
+		{Name: "none.lab.test.", TTL: 1, Minimum: 1, SOATTL: 1},
+	}})
+	ctx := context.Background()
+	all := []string{"ksk.lab.test.", "zsk.lab.test."}
+	h.witnessed(all, func() {
+		h.pdnsutil(ctx, "add-zone-key", "zsk.lab.test", "zsk", "inactive", "published", "256", "ecdsa256")
+		h.pdnsutil(ctx, "add-zone-key", "ksk.lab.test", "ksk", "active", "published", "256", "ecdsa256")
+		if o := h.must("adopt", "zsk.lab.test.", "--dry-run"); !strings.Contains(o.stdout, "ZSK rollover by pre-publish") && !strings.Contains(o.stdout, "zsk rollover by pre-publish") {
+			t.Errorf("adopt --dry-run says %v", o)
+		}
+		if o := h.rollover("adopt", "none.lab.test."); o.code != 1 || !strings.Contains(o.stderr, "in the middle of no rollover") || !strings.Contains(o.stderr, "active, published") {
+			t.Errorf("adopt of a zone at rest: %v", o)
+		}
+		for _, zone := range all {
+			h.must("adopt", zone)
+		}
+		h.until("done", all, h.advance, done)
+	})
+	for _, zone := range all {
+		h.finished(zone)
+	}
+	if s := h.status("ksk.lab.test."); s.Method != "double-signature" {
+		t.Errorf("it was adopted as %s", s.Method)
+	}
+}

@@ -545,6 +545,9 @@ func (w *World) Load(zone string) (rollover.Dossier, error) {
 	return d, nil
 }
 
+// Forget loses the state file.
+func (w *World) Forget() { clear(w.stored) }
+
 // Save is the Journal's.
 func (w *World) Save(entries ...rollover.Entry) error {
 	var failed error
