@@ -24,7 +24,10 @@ func Manual() string {
 		for _, s := range k.Steps {
 			fmt.Fprintf(&out, "| %s | %s | %s |\n", s.Name, joined(s.Waits), joined(s.Actions))
 		}
-		fmt.Fprintf(&out, "\nCan be cancelled %s.\n", k.until())
+		fmt.Fprintf(&out, "\nCan be cancelled %s.%s\n", k.until(), k.reverts())
+		if k.Drawn() {
+			fmt.Fprintf(&out, "\n![Lanes of %s (%s)](kinds/%s)\n", k.Type, k.Method, k.DrawingName())
+		}
 	}
 	return out.String()
 }
@@ -45,10 +48,21 @@ func (k Kind) until() string {
 	if k.back() {
 		return "no more: it is the way back"
 	}
+	if k.Cancel == "" {
+		return "at no time"
+	}
 	for _, s := range k.Steps {
 		if s.TakesAway() {
 			return "until step " + s.Name + " begins, which takes something away"
 		}
 	}
 	return "at any time"
+}
+
+// reverts says how the kind is taken back after that.
+func (k Kind) reverts() string {
+	if k.Revert == "" {
+		return ""
+	}
+	return fmt.Sprintf(" Then it can be reverted while every old key exists: see revert (%s).", k.Revert)
 }
