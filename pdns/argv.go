@@ -58,7 +58,7 @@ func changeArgs(zone string, c rollover.Command) (string, []string, error) {
 	switch c.Verb {
 	case rollover.VerbCreate:
 		args, err = createArgs(name, c.Key)
-	case rollover.VerbActivate, rollover.VerbDeactivate, rollover.VerbRemove:
+	case rollover.VerbActivate, rollover.VerbDeactivate, rollover.VerbPublish, rollover.VerbUnpublish, rollover.VerbRemove:
 		args, err = keyArgs(name, c)
 	default:
 		err = fmt.Errorf("there is no command for the verb %q", c.Verb)

@@ -34,6 +34,8 @@ func TestChangeArgs(t *testing.T) {
 		{"a.test.", created(257, 16, 0, true, true), "add-zone-key a.test ksk active published 456 ed448"},
 		{"0/25.2.0.192.in-addr.arpa.", about(rollover.VerbActivate, 7), "activate-zone-key 0/25.2.0.192.in-addr.arpa 7"},
 		{"*.a.test.", about(rollover.VerbDeactivate, 100000), "deactivate-zone-key *.a.test 100000"},
+		{"a.test.", about(rollover.VerbPublish, 2), "publish-zone-key a.test 2"},
+		{"a.test.", about(rollover.VerbUnpublish, 3), "unpublish-zone-key a.test 3"},
 		{"a.test.", about(rollover.VerbRemove, 1), "remove-zone-key a.test 1"},
 	} {
 		_, args, err := changeArgs(c.zone, c.change)

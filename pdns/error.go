@@ -93,7 +93,9 @@ func symptoms() []symptom {
 	const unknownZone = "check the spelling; `pdnsutil list-all-zones` prints the zones of this PowerDNS"
 	return []symptom{
 		{"No such zone in the database", rollover.ErrUnknownZone, unknownZone},
-		{"' not found!", rollover.ErrUnknownZone, unknownZone}, // list-zone
+		{"' not found!", rollover.ErrUnknownZone, unknownZone},     // list-zone
+		{"No SOA known for", rollover.ErrUnknownZone, unknownZone}, // rectify-zone
+		{"Rectify presigned zone", rollover.ErrRefused, "change the zone where it is signed"},
 		{"No SOA for zone", nil, "check that the zone exists and that its SOA record is not disabled"},
 		{"Serial increase of presigned zone", rollover.ErrRefused, "change the zone where it is signed"},
 		{"not allowed unless --force", rollover.ErrRefused, "a secondary gets its serial from its primary: sign there, or use SOA-EDIT"},

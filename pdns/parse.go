@@ -20,6 +20,7 @@ var (
 	keyLine     = regexp.MustCompile(`^ID = ([1-9]\d*) \((CSK|KSK|ZSK)\), flags = (25[67]), tag = (\d+), algo = (\d+), bits = (\d+)\t(  Active|Inactive)\t( Published| Unpublished)  \( \S+ \) $`)
 	dnskeyLine  = regexp.MustCompile(`^(CSK|KSK|ZSK) DNSKEY = (\S+) IN DNSKEY (\d+) 3 (\d+) (\S+) ; \( \S+ \)$`)
 	dsLine      = regexp.MustCompile(`^DS = (\S+) IN DS (\d+) (\d+) (\d+) ([0-9a-f]+) ; \( .* digest \)$`)
+	exportLine  = regexp.MustCompile(`^(\S+) IN DNSKEY (\d+) 3 (\d+) (\S+)$`)
 	serialLine  = regexp.MustCompile(`^SOA serial for zone (\S+) set to (\d+)$`)
 	notifyDone  = regexp.MustCompile(`^Added (\S+ )?to queue$`)
 )
@@ -246,6 +247,26 @@ func checkKeys(listed []listedKey) ([]rollover.Key, error) {
 		keys = append(keys, k.Key)
 	}
 	return keys, nil
+}
+
+// parsePublicKey reads the output of export-zone-dnskey for one key, which must
+// be that key by everything that can be compared.
+func parsePublicKey(zone string, k rollover.Key, stdout []byte) (string, error) {
+	var found []string
+	for _, line := range lines(stdout) {
+		m := exportLine.FindStringSubmatch(line)
+		if m == nil || m[1] != plain(zone) || m[2] != strconv.Itoa(int(k.Flags)) || m[3] != strconv.Itoa(int(k.Algorithm)) {
+			continue
+		}
+		d := rollover.DNSKEY{Flags: k.Flags, Algorithm: k.Algorithm, PublicKey: m[4]}
+		if d.Tag() == k.Tag {
+			found = append(found, d.PublicKey)
+		}
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("export-zone-dnskey printed %d keys that fit %v, not 1", len(found), k)
+	}
+	return found[0], nil
 }
 
 // parseSerial reads the output of increase-serial for the zone.

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,7 +76,8 @@ func (t *Tool) Zones(ctx context.Context) (zones, odd []string, err error) {
 }
 
 // Inventory runs show-zone, the only command that prints flags, algorithm
-// numbers, ids and public keys together.
+// numbers, ids and public keys together, and export-zone-dnskey for a ZSK that
+// is not published: show-zone does not print its public key, nor does any server.
 func (t *Tool) Inventory(ctx context.Context, zone string) (rollover.Inventory, error) {
 	name, err := rollover.ParseZone(zone)
 	if err != nil {
@@ -90,7 +92,39 @@ func (t *Tool) Inventory(ctx context.Context, zone string) (rollover.Inventory, 
 	if err != nil {
 		return rollover.Inventory{}, c.misread(err, out)
 	}
+	for i, k := range inv.Keys {
+		if k.PublicKey != "" || k.Published {
+			continue
+		}
+		if inv.Keys[i].PublicKey, err = t.publicKey(ctx, name, k); err != nil {
+			return rollover.Inventory{}, err
+		}
+	}
 	return inv, nil
+}
+
+// publicKey runs export-zone-dnskey, which prints nothing secret.
+func (t *Tool) publicKey(ctx context.Context, name string, k rollover.Key) (string, error) {
+	c := t.pdnsutil(name, "--", "export-zone-dnskey", plain(name), strconv.Itoa(k.ID))
+	out, err := t.run(ctx, c, outputLimit)
+	if err != nil {
+		return "", err
+	}
+	public, err := parsePublicKey(name, k, out.stdout)
+	if err != nil {
+		return "", c.misread(err, out)
+	}
+	return public, nil
+}
+
+// Rectify runs rectify-zone.
+func (t *Tool) Rectify(ctx context.Context, zone string) error {
+	name, err := rollover.ParseZone(zone)
+	if err != nil {
+		return err
+	}
+	_, err = t.run(ctx, t.pdnsutil(name, "--", "rectify-zone", plain(name)), outputLimit)
+	return err
 }
 
 // Contents runs list-zone. Disabled records are not in it.

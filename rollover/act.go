@@ -40,7 +40,7 @@ func (v *visit) intend(ctx context.Context) {
 	}
 	v.roll.Phase = PhaseActing
 	v.roll.Intent = &Intent{
-		Step: step.Name, Before: inv.Keys, Commands: commands, ZoneKind: inv.Kind, GoOn: v.entering.GoOn, Since: v.engine.Now().Wall,
+		Step: step.Name, Before: inv.Keys, Commands: commands, Rectify: step.rectifies(), ZoneKind: inv.Kind, GoOn: v.entering.GoOn, Since: v.engine.Now().Wall,
 	}
 	v.inventory, v.dirty = &inv, true
 }
@@ -71,12 +71,7 @@ func (v *visit) refreshContents(ctx context.Context, step Step) error {
 }
 
 func (r *Roll) signsData() bool {
-	for _, k := range r.Old {
-		if k.Role.SignsData() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(slices.Concat(r.Old, r.New), func(k Key) bool { return k.Role.SignsData() })
 }
 
 // act carries out the open intent, or takes one up that an earlier run left:
@@ -144,8 +139,10 @@ func (a *actor) next(ctx context.Context) (done bool, err error) {
 	return false, a.do(ctx, a.intent.Commands[n].resolve(made))
 }
 
+// collision is a key made whose tag is taken, the last one first: the keys
+// before it are what the commands before its own have made.
 func (a *actor) collision(made []Key) (Key, bool) {
-	for _, k := range made {
+	for _, k := range slices.Backward(made) {
 		if a.roll.collides(k, a.inv.Keys) {
 			a.last = -1
 			return k, true
@@ -241,8 +238,15 @@ func (v *visit) transfers() bool {
 	return kind == KindMaster || kind == KindProducer
 }
 
-// bump raises the SOA serial where secondaries compare it.
+// bump raises the SOA serial where secondaries compare it, and before that
+// orders the names of a zone that got its first keys.
 func (v *visit) bump(ctx context.Context) {
+	if v.roll.Intent.Rectify {
+		if err := v.engine.Signer.Rectify(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
+			v.fail(fmt.Errorf("rectifying %s: %w", v.dossier.Zone, err))
+			return
+		}
+	}
 	if !v.transfers() {
 		return
 	}
@@ -376,9 +380,9 @@ func (v *visit) asked(step Step) {
 func (v *visit) finish(kind Kind) {
 	r := v.roll
 	r.Phase, r.EndedAt = PhaseFinished, r.StepEnteredAt
-	if kind.Type == "cancel" {
+	if kind.back() {
 		r.State = StateCancelled
-		v.event(EventCancelled, r.Step, "cancelled: the zone has its old keys as before")
+		v.event(EventCancelled, r.Step, "taken back: the zone has its old keys as before")
 		return
 	}
 	r.State = StateDone

@@ -23,19 +23,10 @@ func (p Policy) methodFor(kindType, method string) string {
 // drives says why a kind does not fit the way in which the parent is asked.
 func (p Policy) drives(k Kind) error {
 	switch {
-	case !k.Role.SignsKeys() || k.CDS == p.CDS:
+	case !k.signsKeys() || k.CDS == p.CDS:
 		return nil
 	case k.CDS:
 		return fmt.Errorf("%w: %s is for parents that follow CDS records: set driver = \"cds\", or use --method %s", ErrRefused, k.Name(), strings.TrimSuffix(k.Method, cdsSuffix))
 	}
 	return fmt.Errorf("%w: %s asks for DS sets that CDS records cannot express, since PowerDNS lists every published key in them: use another driver for this rollover", ErrRefused, k.Name())
-}
-
-// wayBack is the name of the kind that takes the rollover back.
-func (r *Roll) wayBack() string {
-	name := "cancel/" + r.Type
-	if k, err := r.kind(); err == nil && k.CDS {
-		name += cdsSuffix
-	}
-	return name
 }

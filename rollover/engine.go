@@ -236,7 +236,9 @@ type visit struct {
 }
 
 func (e *Engine) visit(d Dossier) *visit {
-	return &visit{engine: e, dossier: d, roll: d.Roll, setting: e.Setting(d.Zone)}
+	setting := e.Setting(d.Zone)
+	setting.Policy = setting.Policy.of(d.Roll)
+	return &visit{engine: e, dossier: d, roll: d.Roll, setting: setting}
 }
 
 // kind is the row of the table that the rollover is run by.
@@ -407,7 +409,11 @@ func (v *visit) look(ctx context.Context, kind Kind) (Sighting, error) {
 		v.sighting = nil
 		return *s, nil
 	}
-	s, err := v.engine.Observer.Look(ctx, v.question(kind.records(v.roll.Step)...))
+	q := v.question(kind.records(v.roll.Step)...)
+	if kind.asksValidators(v.roll.Step) {
+		q.Validators, q.Resolve = true, true
+	}
+	s, err := v.engine.Observer.Look(ctx, q)
 	if err != nil {
 		return s, fmt.Errorf("looking at the name servers of %s: %w", v.dossier.Zone, err)
 	}
@@ -432,10 +438,10 @@ func (k Kind) records(step string) []Record {
 			}
 		}
 	}
-	if k.Role.SignsKeys() && !slices.Contains(out, RecordDS) {
+	if k.signsKeys() && !slices.Contains(out, RecordDS) {
 		out = append(out, RecordDS)
 	}
-	if k.Role.SignsData() && !slices.Contains(out, RecordData) {
+	if k.signsData() && !slices.Contains(out, RecordData) {
 		out = append(out, RecordData)
 	}
 	return out
@@ -445,6 +451,13 @@ func (k Kind) records(step string) []Record {
 // kept, or could be.
 func (e *Engine) Question(d Dossier) Question {
 	return e.visit(d).question(RecordDNSKEY, RecordData, RecordDS)
+}
+
+// asksValidators says whether the step after this one waits for what validating
+// resolvers find.
+func (k Kind) asksValidators(step string) bool {
+	at, err := k.index(step)
+	return err == nil && at+1 < len(k.Steps) && slices.ContainsFunc(k.Steps[at+1].Waits, func(w Wait) bool { return w.has(foundSecure) })
 }
 
 func (v *visit) question(records ...Record) Question {

@@ -3,6 +3,9 @@ package rollover
 // Commands opens Roll.commands to the proof of the table.
 func (r *Roll) Commands(s Step) []Command { return r.commands(s) }
 
+// Specs opens Layout.specs to the proof of the table.
+func Specs(l Layout, algorithm uint8) []Key { return l.specs(algorithm, 256) }
+
 // Apply opens apply to tests.
 func Apply(keys []Key, c Command) []Key { return apply(keys, c) }
 

@@ -156,6 +156,9 @@ func (r *Roll) predict(keys []Key) (KeyVersion, DataVersion, error) {
 // predictDS is the DS set that the parent has when it does as it is asked:
 // those of the sides, and the foreign ones that are there.
 func (r *Roll) predictDS(sides []Side, p Policy) DSVersion {
+	if len(sides) == 0 {
+		return DSVersion{} // none at all, foreign ones neither
+	}
 	asking := *r
 	asking.Ask = &Ask{Sides: sides}
 	out := DSVersion{Set: asking.wanted(p)}

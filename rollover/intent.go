@@ -7,22 +7,44 @@ import (
 )
 
 // commands is what the actions of a step mean for the keys as they are. Asking
-// the parent is no command; a key that is gone already needs none to be removed.
+// the parent and rectifying are no changes of keys; a key that is gone already
+// needs none to be removed.
 func (r *Roll) commands(step Step) []Command {
 	var out []Command
 	for _, a := range step.Actions {
 		switch a.Verb {
-		case publish:
-			for _, spec := range r.SpecNew {
-				out = append(out, Command{VerbCreate, spec})
+		case publish, activate:
+			if made := r.making(a, out); made != nil {
+				out = append(out, made...)
+				continue
 			}
-		case activate:
-			out = append(out, r.each(VerbActivate, a.Sides[0])...)
-		case deactivate:
-			out = append(out, r.each(VerbDeactivate, a.Sides[0])...)
-		case remove:
-			out = append(out, r.each(VerbRemove, a.Sides[0])...)
+			out = append(out, r.each(verbOf(a.Verb), a.Sides[0])...)
+		case activateEntry:
+			out = append(out, slices.DeleteFunc(r.each(VerbActivate, a.Sides[0]), func(c Command) bool { return !c.Key.Role.SignsKeys() })...)
+		case unpublish, deactivate, remove:
+			out = append(out, r.each(verbOf(a.Verb), a.Sides[0])...)
 		}
+	}
+	return out
+}
+
+func verbOf(v actionVerb) Verb {
+	return map[actionVerb]Verb{
+		publish: VerbPublish, unpublish: VerbUnpublish, activate: VerbActivate, deactivate: VerbDeactivate, remove: VerbRemove,
+	}[v]
+}
+
+// making is the commands that make the new keys, if an action is the first one
+// of the rollover to speak of them: publish makes keys that do not sign, activate
+// keys that are not published.
+func (r *Roll) making(a Action, earlier []Command) []Command {
+	if a.Sides[0] != New || len(r.New) > 0 || len(earlier) > 0 {
+		return nil
+	}
+	var out []Command
+	for _, spec := range r.SpecNew {
+		spec.Active, spec.Published = a.Verb == activate, a.Verb == publish
+		out = append(out, Command{VerbCreate, spec})
 	}
 	return out
 }
@@ -66,6 +88,10 @@ func apply(keys []Key, c Command) []Key {
 			out[i].Active = true
 		case VerbDeactivate:
 			out[i].Active = false
+		case VerbPublish:
+			out[i].Published = true
+		case VerbUnpublish:
+			out[i].Published = false
 		case VerbRemove:
 			return slices.Delete(out, i, i+1)
 		}
@@ -238,16 +264,19 @@ func (r *Roll) cancellable() error {
 	if err != nil {
 		return err
 	}
-	if kind.Type == "cancel" {
-		return fmt.Errorf("%w: the rollover of %s is being cancelled already", ErrRefused, r.Zone)
+	if kind.back() {
+		return fmt.Errorf("%w: the rollover of %s is being taken back already", ErrRefused, r.Zone)
+	}
+	if kind.Cancel == "" {
+		return fmt.Errorf("%w: a rollover of type %s cannot be cancelled; see `rollover revert --zone %s`", ErrRefused, r.Type, r.Zone)
 	}
 	if r.entered(RescueStep) || r.Intent != nil && r.Intent.Step == RescueStep {
-		return fmt.Errorf("%w: %s was rescued (the parent replaced the DS set): the new key must stay", ErrRefused, r.Zone)
+		return fmt.Errorf("%w: %s was rescued (the parent replaced the DS set): the new key must stay for now; to go back to the old one: rollover revert --zone %s", ErrRefused, r.Zone, r.Zone)
 	}
 	for _, s := range kind.Steps {
 		begun := r.Intent != nil && r.Intent.Step == s.Name
 		if s.TakesAway() && (begun || r.entered(s.Name)) {
-			return fmt.Errorf("%w: step %q of %s has begun, and it takes something away: only going on is safe", ErrRefused, s.Name, r.Zone)
+			return fmt.Errorf("%w: step %q of %s has begun, and it takes something away: go on, or back to the old key with `rollover revert --zone %s`", ErrRefused, s.Name, r.Zone, r.Zone)
 		}
 	}
 	return nil

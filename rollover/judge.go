@@ -41,6 +41,11 @@ func (r *Roll) judge(st Statement, v ServerSighting, s Sighting, p Policy) (show
 	if fault := r.unproven(st.Record, v, s, p); fault != "" {
 		return shownUnproven, fault
 	}
+	if st.has(foundSecure) {
+		if fault := s.insecureAt(); fault != "" {
+			return shownUnproven, fault
+		}
+	}
 	return shownGood, ""
 }
 
@@ -58,6 +63,9 @@ func (v ServerSighting) missing(record Record) bool {
 // when it has it. A side without keys has nothing and signs nothing: a new key
 // that vanished must never look like one that is everywhere.
 func (r *Roll) breaks(p Property, record Record, v ServerSighting, policy Policy) string {
+	if p.Verb == empty {
+		return emptyBreaks(record, v)
+	}
 	keys := r.sideFor(p, record)
 	if len(keys) == 0 && (p.Verb == has || p.Verb == signedBy) {
 		return fmt.Sprintf("there is no key on the %s side", p.Side)
@@ -75,6 +83,17 @@ func (r *Roll) breaks(p Property, record Record, v ServerSighting, policy Policy
 		if detail != "" {
 			return detail
 		}
+	}
+	return ""
+}
+
+// emptyBreaks says what there is of a record where there should be nothing.
+func emptyBreaks(record Record, v ServerSighting) string {
+	switch {
+	case record == RecordDS && len(v.DS.Set) > 0:
+		return "still has DS " + tags(v.DS.Set)
+	case record == RecordDNSKEY && len(v.DNSKEY.Keys) > 0:
+		return "still has DNSKEY " + keyTags(v.DNSKEY.Keys)
 	}
 	return ""
 }
@@ -163,8 +182,12 @@ func missingDS(want DS, set []DS) string {
 }
 
 // authentic says whether a DNSKEY set is signed by a key that PowerDNS showed
-// us. Anything else may be forged; a forged set can only delay.
+// us. Anything else may be forged; a forged set can only delay. That there is no
+// set at all is right for a zone without keys, and counts for no other.
 func (r *Roll) authentic(v KeyVersion) bool {
+	if len(r.Keys) == 0 && len(v.Keys) == 0 {
+		return true
+	}
 	return slices.ContainsFunc(v.Signers, func(d DNSKEY) bool {
 		return slices.ContainsFunc(r.allKeys(), func(k Key) bool { return k.PublicKey != "" && k.Matches(d) })
 	})

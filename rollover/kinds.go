@@ -16,7 +16,7 @@ type (
 func Kinds() []Kind {
 	return []Kind{
 		{
-			Type: "zsk", Method: "pre-publish", Role: ZSK, Based: "RFC 6781 4.1.1.1, RFC 7583 3.2.1",
+			Type: "zsk", Method: "pre-publish", Role: ZSK, Based: "RFC 6781 4.1.1.1, RFC 7583 3.2.1", Cancel: "zsk", Revert: "zsk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"switch", after{Settled(RecordDNSKEY, Has(New))}, do{Activate(New), Deactivate(Old)}},
@@ -25,7 +25,17 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "ksk", Method: "double-ds", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.2", Rescue: "double-signature",
+			// Both sign at once: no cache may know new when its signatures come, so
+			// those of old stay until it does. Larger answers, and half the time.
+			Type: "zsk", Method: "double-signature", Role: ZSK, Based: "RFC 6781 4.1.1.2, RFC 7583 3.2.2", Cancel: "zsk",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), Activate(New)}},
+				{"retire", after{Settled(RecordDNSKEY, Has(New)), Settled(RecordData, SignedBy(New))}, do{Deactivate(Old), Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			Type: "ksk", Method: "double-ds", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "ksk", Revert: "ksk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -36,7 +46,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "ksk", Method: "double-signature", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.1",
+			Type: "ksk", Method: "double-signature", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.1", Cancel: "ksk", Revert: "ksk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
@@ -45,7 +55,18 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "csk", Method: "double-ds", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "double-signature",
+			// DS and DNSKEY change at the same time. The registrar must add: one that
+			// replaces breaks the zone for caches that do not know new.
+			Type: "ksk", Method: "double-rrset", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.3", Cancel: "ksk", Revert: "ksk",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), Activate(New), AskParent(Old, New)}},
+				{"withdraw", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"retire", after{Settled(RecordDS, Has(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			Type: "csk", Method: "double-ds", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "csk", Revert: "csk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -56,10 +77,19 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "csk", Method: "double-signature", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.1",
+			Type: "csk", Method: "double-signature", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.1", Cancel: "csk", Revert: "csk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"retire", after{Settled(RecordDS, Has(New)), Settled(RecordData, SignedBy(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			Type: "csk", Method: "double-rrset", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.3", Cancel: "csk", Revert: "csk",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), Activate(New), AskParent(Old, New)}},
+				{"withdraw", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
 				{"retire", after{Settled(RecordDS, Has(New)), Settled(RecordData, SignedBy(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
 			},
@@ -69,7 +99,7 @@ func Kinds() []Kind {
 			// has both while both are published, and drops old only after old is
 			// gone from the DNSKEY set, which is safe once old signs nothing that
 			// a cache may hold.
-			Type: "ksk", Method: "double-ds-cds", Role: KSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: "double-signature-cds",
+			Type: "ksk", Method: "double-ds-cds", Role: KSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: "double-signature-cds", Cancel: "ksk-cds",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -79,7 +109,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "ksk", Method: "double-signature-cds", Role: KSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.1",
+			Type: "ksk", Method: "double-signature-cds", Role: KSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.1", Cancel: "ksk-cds",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -88,7 +118,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "csk", Method: "double-ds-cds", Role: CSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: "double-signature-cds",
+			Type: "csk", Method: "double-ds-cds", Role: CSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: "double-signature-cds", Cancel: "csk-cds",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -98,12 +128,73 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "csk", Method: "double-signature-cds", Role: CSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.1",
+			Type: "csk", Method: "double-signature-cds", Role: CSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.1", Cancel: "csk-cds",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
 				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New)), Settled(RecordDS, Has(New)), Settled(RecordData, SignedBy(New))}, do{Deactivate(Old), Remove(Old), AskParent(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
+			},
+		},
+		{
+			// PowerDNS decides by the flags of all active keys who signs what: with
+			// the first active ZSK a CSK stops to sign data, without the last one a
+			// KSK begins to. So whoever signs data afterwards must be in every DNSKEY
+			// set before anything is activated or deactivated, in either direction.
+			Type: "csk", Method: "convert-double-ds", Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "convert-double-signature", Cancel: "csk", Revert: "convert",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New)}},
+				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"switch", after{Settled(RecordDNSKEY, Has(New)), Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
+				{"withdraw", after{Settled(RecordDNSKEY, SignedBy(New))}, do{AskParent(New)}},
+				{"retire", after{Settled(RecordData, SignedBy(New), NotSignedBy(Old)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			// Of new only the key that a DS points to signs at first, beside old:
+			// a new ZSK that signs before it is in every DNSKEY set breaks all data.
+			Type: "csk", Method: "convert-double-signature", Based: "RFC 6781 4.1.3, RFC 7583 3.3.1", Cancel: "csk", Revert: "convert",
+			Steps: []Step{
+				{"publish", nil, do{Publish(New), ActivateEntry(New)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"switch", after{Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
+				{"retire", after{Settled(RecordData, SignedBy(New), NotSignedBy(Old)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
+			},
+		},
+		{
+			// A zone must be signed with every algorithm that its DNSKEY set has
+			// (RFC 4035 section 2.2), and some validators insist on every algorithm
+			// that the DS set has: signatures come before keys, and go after them.
+			Type: "algorithm", Method: "conservative", Based: "RFC 6781 4.1.4", Cancel: "algorithm", Revert: "algorithm",
+			Steps: []Step{
+				{"sign", nil, do{Activate(New)}},
+				{"publish", after{Settled(RecordData, SignedBy(New))}, do{Publish(New)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
+				{"unpublish", after{Settled(RecordDS, Has(New), Lacks(Old))}, do{Unpublish(Old)}},
+				{"retire", after{Settled(RecordDNSKEY, Lacks(Old))}, do{Deactivate(Old), Remove(Old)}},
+				{"finish", after{Seen(RecordData, NotSignedBy(Old))}, nil},
+			},
+		},
+		{
+			// Data without signatures and the knowledge that there is no DNSKEY set
+			// are in caches; a DS makes them bogus. That there is no DS may be cached
+			// as well, and harms nobody.
+			Type: "sign", Method: "ds-last", Based: "RFC 7583 3.3.5", Cancel: "sign",
+			Steps: []Step{
+				{"sign", nil, do{Publish(New), Activate(New), Rectify()}},
+				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New)), Settled(RecordData, SignedBy(New))}, do{AddDS(New)}},
+				{"finish", after{Seen(RecordDS, Has(New), FoundSecure())}, nil},
+			},
+		},
+		{
+			// While a cache may hold any DS, everything must stay signed.
+			Type: "unsign", Method: "ds-first", Based: "RFC 6781 4.1.4, RFC 7583 3.3.5, read backwards", Revert: "unsign",
+			Steps: []Step{
+				{"withdraw", nil, do{AskParent()}},
+				{"unsign", after{Settled(RecordDS, Empty())}, do{Remove(Old)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
 			},
 		},
 		{
@@ -148,6 +239,81 @@ func Kinds() []Kind {
 			Steps: []Step{
 				{"remove", after{Settled(RecordDS, Has(Old)), Settled(RecordDNSKEY, SignedBy(Old)), Settled(RecordData, SignedBy(Old))}, do{Remove(New), AskParent(Old)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New)), Courtesy(Seen(RecordDS, Lacks(New)))}, nil},
+			},
+		},
+		{
+			// Both algorithms sign until no cache has a DNSKEY set with new.
+			Type: "cancel", Method: "algorithm", Based: "RFC 6781 4.1.4, read backwards",
+			Steps: []Step{
+				{"withdraw", nil, do{AskParent(Old)}},
+				{"unpublish", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Unpublish(New)}},
+				{"remove", after{Settled(RecordDNSKEY, Lacks(New))}, do{Deactivate(New), Remove(New)}},
+				{"finish", after{Seen(RecordData, NotSignedBy(New))}, nil},
+			},
+		},
+		{
+			Type: "cancel", Method: "sign", Based: "unsign (ds-first)",
+			Steps: []Step{
+				{"withdraw", nil, do{AskParent()}},
+				{"remove", after{Settled(RecordDS, Empty())}, do{Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			// Old was never out of the DNSKEY set.
+			Type: "revert", Method: "zsk", Role: ZSK, Based: "zsk (pre-publish), read backwards",
+			Steps: []Step{
+				{"switch", after{Seen(RecordDNSKEY, Has(Old))}, do{Activate(Old), Deactivate(New)}},
+				{"retire", after{Settled(RecordData, SignedBy(Old), NotSignedBy(New))}, do{Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			// Whatever the parent has by now: both sign until it has old in every cache.
+			Type: "revert", Method: "ksk", Role: KSK, Based: "ksk (double-signature), read backwards",
+			Steps: []Step{
+				{"activate", nil, do{Activate(Old)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
+				{"retire", after{Settled(RecordDS, Has(Old)), Courtesy(Settled(RecordDS, Lacks(New)))}, do{Deactivate(New), Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			Type: "revert", Method: "csk", Role: CSK, Based: "csk (double-signature), read backwards",
+			Steps: []Step{
+				{"activate", nil, do{Activate(Old)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
+				{"retire", after{Settled(RecordDS, Has(Old)), Settled(RecordData, SignedBy(Old)), Courtesy(Settled(RecordDS, Lacks(New)))}, do{Deactivate(New), Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			Type: "revert", Method: "convert", Based: "csk (convert-double-signature), read backwards",
+			Steps: []Step{
+				{"activate", nil, do{ActivateEntry(Old)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
+				{"switch", after{Settled(RecordDS, Has(Old))}, do{Activate(Old), Deactivate(New)}},
+				{"retire", after{Settled(RecordData, SignedBy(Old), NotSignedBy(New)), Courtesy(Settled(RecordDS, Lacks(New)))}, do{Remove(New)}},
+				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
+			},
+		},
+		{
+			// Old has signed all data all the while, so it may be published at once.
+			Type: "revert", Method: "algorithm", Based: "RFC 6781 4.1.4, read backwards",
+			Steps: []Step{
+				{"publish", nil, do{Publish(Old)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
+				{"unpublish", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Unpublish(New)}},
+				{"retire", after{Settled(RecordDNSKEY, Lacks(New))}, do{Deactivate(New), Remove(New)}},
+				{"finish", after{Seen(RecordData, NotSignedBy(New))}, nil},
+			},
+		},
+		{
+			// Nothing was taken from the zone itself, so its DS may come back at once.
+			Type: "revert", Method: "unsign", Based: "the failing pairs of docs/decides.md, read backwards",
+			Steps: []Step{
+				{"submit", nil, do{AskParent(Old)}},
+				{"finish", after{Seen(RecordDS, Has(Old), FoundSecure())}, nil},
 			},
 		},
 	}

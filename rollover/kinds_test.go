@@ -52,31 +52,69 @@ func tight() rollover.Policy {
 	return p
 }
 
-// startable are the kinds that an operator can start, with the layout of zone
-// they are for.
-func startable() map[string]rollover.Kind {
-	out := map[string]rollover.Kind{}
+// rowCase is a row of the table in a zone that it can be used for.
+type rowCase struct {
+	kind rollover.Kind
+	from string // layout of the zone
+	new  []rollover.Key
+	name string
+}
+
+// rows are the kinds that an operator can start, each in every zone that it is for.
+func rows() []rowCase {
+	var out []rowCase
+	add := func(k rollover.Kind, from string, to rollover.Layout, algorithm uint8) {
+		c := rowCase{kind: k, from: from, name: k.Name()}
+		switch {
+		case k.Type == "unsign":
+			c.name = k.Name() + " " + from
+		case to != "":
+			c.new, c.name = rollover.Specs(to, algorithm), fmt.Sprintf("%s %s to %s", k.Name(), from, to)
+		case k.Role == rollover.ZSK:
+			c.new = rollover.Specs(rollover.LayoutSplit, algorithm)[1:]
+		default:
+			c.new = rollover.Specs(rollover.LayoutCSK, algorithm)
+			c.new[0].Role = k.Role
+		}
+		out = append(out, c)
+	}
 	for _, k := range rollover.Kinds() {
-		if k.Type != "cancel" {
-			out[k.Name()] = k
+		switch {
+		case k.Type == "cancel" || k.Type == "revert":
+		case k.Type == "algorithm":
+			for _, from := range []string{"csk", "split"} {
+				add(k, from, rollover.LayoutCSK, 15)
+				add(k, from, rollover.LayoutSplit, 15)
+			}
+		case k.Type == "sign":
+			add(k, "unsigned", rollover.LayoutCSK, 13)
+			add(k, "unsigned", rollover.LayoutSplit, 13)
+		case k.Type == "unsign":
+			add(k, "csk", "", 13)
+			add(k, "split", "", 13)
+		case k.Role == "":
+			add(k, "csk", rollover.LayoutSplit, 13)
+			add(k, "split", rollover.LayoutCSK, 13)
+		case k.Role == rollover.CSK:
+			add(k, "csk", "", 13)
+		default:
+			add(k, "split", "", 13)
 		}
 	}
 	return out
 }
 
-func layoutFor(k rollover.Kind) string {
-	if k.Role == rollover.CSK {
-		return "csk"
-	}
-	return "split"
-}
-
 // run rolls a zone by a table, tick by tick, through Next alone, and returns
 // how it ended: "" for done and never broken.
-func run(k rollover.Kind, c circumstance, p rollover.Policy) string {
-	w := rollovertest.New(layoutFor(k), c.ttl)
-	w.Lag = c.lag
-	r, l := begin(w, k)
+func run(c rowCase, at circumstance, p rollover.Policy) string {
+	w := rollovertest.New(c.from, at.ttl)
+	w.Lag = at.lag
+	r, l := begin(w, c)
+	return play(w, c.kind, &r, &l, p, "")
+}
+
+// play goes on with a rollover until it is done, or until a step was entered.
+func play(w *rollovertest.World, k rollover.Kind, r *rollover.Roll, l *rollover.Ledger, p rollover.Policy, until string) string {
 	for range 400 {
 		for range len(k.Steps) + 1 {
 			s, err := w.Look(context.Background(), rollover.Question{Zone: rollovertest.Zone, Records: []rollover.Record{rollover.RecordDS, rollover.RecordDNSKEY, rollover.RecordData}})
@@ -85,16 +123,18 @@ func run(k rollover.Kind, c circumstance, p rollover.Policy) string {
 			}
 			l.LearnSighting(s)
 			var v rollover.Verdict
-			r, v = k.Next(r, l, s, p)
+			*r, v = k.Next(*r, *l, s, p)
 			if v.Enter == nil {
 				break
 			}
-			enter(w, &r, *v.Enter, p)
-			if bad := w.Advance(0); bad != "" {
+			if bad := enter(w, r, *v.Enter, p); bad != "" {
 				return bad
 			}
 			if v.Ending {
 				return w.Advance(40 * unit)
+			}
+			if r.Step == until {
+				return ""
 			}
 		}
 		if bad := w.Advance(unit); bad != "" {
@@ -104,29 +144,38 @@ func run(k rollover.Kind, c circumstance, p rollover.Policy) string {
 	return "not done after 400 ticks, waiting for: " + fmt.Sprint(r.Step)
 }
 
-func begin(w *rollovertest.World, k rollover.Kind) (rollover.Roll, rollover.Ledger) {
-	r := rollover.Roll{Zone: rollovertest.Zone, Kind: k.Name(), State: rollover.StateActive, Keys: w.Keys}
+func begin(w *rollovertest.World, c rowCase) (rollover.Roll, rollover.Ledger) {
+	r := rollover.Roll{Zone: rollovertest.Zone, Type: c.kind.Type, Kind: c.kind.Name(), State: rollover.StateActive, Keys: w.Keys, SpecNew: c.new}
 	for _, key := range w.Keys {
-		if key.Role = rollover.RoleOf(w.Keys, key); key.Role == k.Role {
+		if key.Role = rollover.RoleOf(w.Keys, key); c.kind.Role == "" || key.Role == c.kind.Role {
 			r.Old = append(r.Old, key)
-			r.SpecNew = append(r.SpecNew, rollover.Key{Flags: key.Flags, Algorithm: 13, Bits: 256, Published: true, Role: k.Role})
 		}
 	}
 	return r, rollover.Ledger{}
 }
 
-// enter does what a step says, as the engine would.
-func enter(w *rollovertest.World, r *rollover.Roll, step rollover.Step, p rollover.Policy) {
+// enter does what a step says, as the engine would, one command at a time, and
+// looks at all caches after each.
+func enter(w *rollovertest.World, r *rollover.Roll, step rollover.Step, p rollover.Policy) string {
 	for _, c := range r.Commands(step) {
 		if c.Verb != rollover.VerbCreate && c.Key.ID == 0 {
-			c.Key = w.Keys[len(w.Keys)-1]
+			c.Key = w.Keys[slices.IndexFunc(w.Keys, func(k rollover.Key) bool {
+				return k.Flags == c.Key.Flags && k.Algorithm == c.Key.Algorithm && !slices.ContainsFunc(r.Old, func(o rollover.Key) bool { return o.ID == k.ID })
+			})]
 		}
 		w.Apply(c)
+		if bad := w.Advance(0); bad != "" {
+			return fmt.Sprintf("after %s %v of step %s: %s", c.Verb, c.Key, step.Name, bad)
+		}
 	}
-	for _, key := range w.Keys {
-		if !slices.ContainsFunc(r.Keys, func(o rollover.Key) bool { return o.ID == key.ID }) {
-			key.Role = r.SpecNew[0].Role
-			r.New = append(r.New, key)
+	if len(r.New) == 0 {
+		for _, key := range w.Keys {
+			for _, spec := range r.SpecNew {
+				if spec.Flags == key.Flags && spec.Algorithm == key.Algorithm && !slices.ContainsFunc(r.Keys, func(o rollover.Key) bool { return o.ID == key.ID }) {
+					key.Role = spec.Role
+					r.New = append(r.New, key)
+				}
+			}
 		}
 	}
 	r.Keys, r.Step = slices.Clone(w.Keys), step.Name
@@ -137,19 +186,22 @@ func enter(w *rollovertest.World, r *rollover.Roll, step rollover.Step, p rollov
 			w.SetDS(slices.Concat(todo.Keep, todo.Add))
 		}
 	}
+	return w.Advance(0)
 }
 
 func TestEveryKindIsSafe(t *testing.T) {
-	for name, k := range startable() {
-		hasty := without(k, func(w rollover.Wait) bool { return w.Courtesy })
-		t.Run(name, func(t *testing.T) { safe(t, k) })
-		t.Run(name+" without courtesies", func(t *testing.T) { safe(t, hasty) })
+	for _, c := range rows() {
+		t.Run(c.name, func(t *testing.T) { safe(t, c) })
+		c.kind = without(c.kind, func(w rollover.Wait) bool { return w.Courtesy })
+		t.Run(c.name+" without courtesies", func(t *testing.T) { safe(t, c) })
 	}
 }
 
-func safe(t *testing.T, k rollover.Kind) {
+func safe(t *testing.T, row rowCase) {
+	t.Helper()
+	t.Parallel()
 	for _, c := range circumstances() {
-		if bad := run(k, c, tight()); bad != "" {
+		if bad := run(row, c, tight()); bad != "" {
 			t.Fatalf("with %v: %s", c, bad)
 		}
 	}
@@ -179,44 +231,180 @@ func mapWaits(k rollover.Kind, f func(step string, w rollover.Wait) (rollover.Wa
 // resolver breaks in some circumstance. Courtesies are left out too, so that
 // none of them hides a missing wait.
 func TestEveryWaitIsNeeded(t *testing.T) {
-	for name, k := range startable() {
-		k = without(k, func(w rollover.Wait) bool { return w.Courtesy })
-		for _, s := range k.Steps {
-			for _, w := range s.Waits {
-				if w.Strength != rollover.StrengthSettled {
-					continue
-				}
-				needed(t, name, k, s.Name, w, "left out", func(rollover.Wait) (rollover.Wait, bool) { return w, false })
-				needed(t, name, k, s.Name, w, "weakened to seen", func(w rollover.Wait) (rollover.Wait, bool) {
-					w.Strength = rollover.StrengthSeen
-					return w, true
+	for _, row := range rows() {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			row.kind = without(row.kind, func(w rollover.Wait) bool { return w.Courtesy })
+			for _, m := range mutants(row.kind) {
+				needed(t, m, func(k rollover.Kind, c circumstance) string {
+					row.kind = k
+					return run(row, c, tight())
 				})
 			}
-		}
+		})
 	}
 }
 
-func needed(t *testing.T, name string, k rollover.Kind, step string, w rollover.Wait, how string, change func(rollover.Wait) (rollover.Wait, bool)) {
-	t.Helper()
-	mutant := mapWaits(k, func(at string, o rollover.Wait) (rollover.Wait, bool) {
-		if at == step && o.String() == w.String() {
-			return change(o)
+// wayBack is a row of the table that takes another one back, from a step that
+// was entered just now.
+type wayBack struct {
+	rowCase
+	back rollover.Kind
+	at   string
+}
+
+func (b wayBack) run(c circumstance, p rollover.Policy) string {
+	w := rollovertest.New(b.from, c.ttl)
+	w.Lag = c.lag
+	r, l := begin(w, b.rowCase)
+	if bad := play(w, b.kind, &r, &l, p, b.at); bad != "" {
+		return bad
+	}
+	// Nothing goes back while a change is still on its way (TestRevertWaitsUntilAllHasArrived).
+	if bad := w.Advance(4 * unit); bad != "" {
+		return bad
+	}
+	r.Kind, r.Step, r.Ask, r.Held = b.back.Name(), "", nil, nil
+	for i := range r.Old {
+		r.Old[i] = stateOf(w, r.Old[i])
+	}
+	return play(w, b.back, &r, &l, p, "")
+}
+
+func stateOf(w *rollovertest.World, k rollover.Key) rollover.Key {
+	for _, o := range w.Keys {
+		if o.ID == k.ID {
+			k.Active, k.Published = o.Active, o.Published
 		}
-		return o, true
-	})
+	}
+	return k
+}
+
+// waysBack is every way back from every step that it can be taken from: cancel
+// until something is taken away, revert then until an old key is removed.
+func waysBack(t *testing.T) []wayBack {
+	var out []wayBack
+	add := func(row rowCase, back, method, step string) {
+		k, err := rollover.FindKind(back, method)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := wayBack{row, k, step}
+		b.name = fmt.Sprintf("%s from %s of %s", k.Name(), step, row.name)
+		out = append(out, b)
+	}
+	for _, row := range rows() {
+		taken, removed := false, false
+		for _, s := range row.kind.Steps[:len(row.kind.Steps)-1] {
+			taken = taken || s.TakesAway()
+			removed = removed || slices.ContainsFunc(s.Actions, func(a rollover.Action) bool { return a.Verb == "remove" })
+			if !taken && row.kind.Cancel != "" {
+				add(row, "cancel", row.kind.Cancel, s.Name)
+			}
+			if taken && !removed && row.kind.Revert != "" {
+				add(row, "revert", row.kind.Revert, s.Name)
+			}
+		}
+	}
+	return out
+}
+
+func TestEveryWayBackIsSafe(t *testing.T) {
+	for _, b := range waysBack(t) {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			hasty := b
+			hasty.kind = without(b.kind, func(w rollover.Wait) bool { return w.Courtesy })
+			hasty.back = without(b.back, func(w rollover.Wait) bool { return w.Courtesy })
+			for i, c := range circumstances() {
+				way := b
+				if i%2 == 1 {
+					way = hasty
+				}
+				if bad := way.run(c, tight()); bad != "" {
+					t.Fatalf("with %v: %s", c, bad)
+				}
+			}
+		})
+	}
+}
+
+// Each settled wait of a revert, left out or weakened, breaks some resolver on
+// some way back. Those of a cancel also guard against what somebody did by hand
+// (TestCancelAfterASwitchByHand).
+func TestEveryWaitOfARevertIsNeeded(t *testing.T) {
+	for _, k := range rollover.Kinds() {
+		if k.Type != "revert" {
+			continue
+		}
+		t.Run(k.Name(), func(t *testing.T) {
+			t.Parallel()
+			var ways []wayBack
+			for _, b := range waysBack(t) {
+				if b.back.Name() == k.Name() {
+					b.kind = without(b.kind, func(w rollover.Wait) bool { return w.Courtesy })
+					ways = append(ways, b)
+				}
+			}
+			for _, m := range mutants(without(k, func(w rollover.Wait) bool { return w.Courtesy })) {
+				needed(t, m, func(k rollover.Kind, c circumstance) string {
+					for _, b := range ways {
+						b.back = k
+						if bad := b.run(c, tight()); bad != "" {
+							return bad
+						}
+					}
+					return ""
+				})
+			}
+		})
+	}
+}
+
+// mutant is a kind with one wait left out, or weakened to seen.
+type mutant struct {
+	kind rollover.Kind
+	what string
+}
+
+func mutants(k rollover.Kind) []mutant {
+	var out []mutant
+	for _, s := range k.Steps {
+		for _, w := range s.Waits {
+			if w.Strength != rollover.StrengthSettled {
+				continue
+			}
+			change := func(keep bool) rollover.Kind {
+				return mapWaits(k, func(at string, o rollover.Wait) (rollover.Wait, bool) {
+					if at != s.Name || o.String() != w.String() {
+						return o, true
+					}
+					o.Strength = rollover.StrengthSeen
+					return o, keep
+				})
+			}
+			name := fmt.Sprintf("%s, step %s: %v", k.Name(), s.Name, w)
+			out = append(out, mutant{change(false), name + " left out"}, mutant{change(true), name + " weakened to seen"})
+		}
+	}
+	return out
+}
+
+func needed(t *testing.T, m mutant, run func(rollover.Kind, circumstance) string) {
+	t.Helper()
 	for _, c := range circumstances() {
-		if bad := run(mutant, c, tight()); strings.Contains(bad, "a resolver may hold") {
-			t.Logf("%s, step %s: %v %s: with %v: %s", name, step, w, how, c, bad)
+		if bad := run(m.kind, c); strings.Contains(bad, "a resolver may hold") {
+			t.Logf("%s: with %v: %s", m.what, c, bad)
 			return
 		}
 	}
-	t.Errorf("%s, step %s: %v %s breaks nothing: it is not needed, or not tested", name, step, w, how)
+	t.Errorf("%s breaks nothing: it is not needed, or not tested", m.what)
 }
 
 // Activate before deactivate, always: the other order leaves a role without an
 // active key for a moment (and PowerDNS then lets the other key sign).
 func TestOrderOfActionsMatters(t *testing.T) {
-	for name, k := range startable() {
+	for _, k := range rollover.Kinds() {
 		for i, s := range k.Steps {
 			if len(s.Actions) < 2 {
 				continue
@@ -224,7 +412,7 @@ func TestOrderOfActionsMatters(t *testing.T) {
 			for j := range s.Actions {
 				for l := range s.Actions[:j] {
 					if s.Actions[l].Verb == "deactivate" && s.Actions[j].Verb == "activate" {
-						t.Errorf("%s: step %d (%s) deactivates before it activates", name, i, s.Name)
+						t.Errorf("%s: step %d (%s) deactivates before it activates", k.Name(), i, s.Name)
 					}
 				}
 			}
@@ -251,6 +439,11 @@ func TestNamesInTheStateFile(t *testing.T) {
 		if k.Rescue != "" {
 			if _, err := rollover.FindKind(k.Type, k.Rescue); err != nil {
 				t.Errorf("kind %s: rescue: %v", k.Name(), err)
+			}
+		}
+		for back, method := range map[string]string{"cancel": k.Cancel, "revert": k.Revert} {
+			if _, err := rollover.FindKind(back, method); method != "" && err != nil {
+				t.Errorf("kind %s: %v", k.Name(), err)
 			}
 		}
 	}

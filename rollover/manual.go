@@ -27,7 +27,10 @@ func Manual() string {
 		for _, s := range k.Steps {
 			fmt.Fprintf(&out, "| %s | %s | %s |\n", s.Name, joined(s.Waits), joined(s.Actions))
 		}
-		fmt.Fprintf(&out, "\nCan be cancelled %s.\n", k.until())
+		fmt.Fprintf(&out, "\nCan be cancelled %s.%s\n", k.until(), k.reverts())
+		if k.Drawn() {
+			fmt.Fprintf(&out, "\n![Lanes of %s (%s)](kinds/%s)\n", k.Type, k.Method, k.DrawingName())
+		}
 	}
 	return out.String()
 }
@@ -45,8 +48,11 @@ func joined[T fmt.Stringer](list []T) string {
 
 // until says how long a rollover of the kind can be cancelled.
 func (k Kind) until() string {
-	if k.Type == "cancel" {
+	if k.back() {
 		return "no more: it is the way back"
+	}
+	if k.Cancel == "" {
+		return "at no time"
 	}
 	for _, s := range k.Steps {
 		if s.TakesAway() {
@@ -54,4 +60,12 @@ func (k Kind) until() string {
 		}
 	}
 	return "at any time"
+}
+
+// reverts says how the kind is taken back after that.
+func (k Kind) reverts() string {
+	if k.Revert == "" {
+		return ""
+	}
+	return fmt.Sprintf(" Then it can be reverted while every old key exists: see revert (%s).", k.Revert)
 }

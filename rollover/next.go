@@ -110,18 +110,18 @@ func (k Kind) rescue(r Roll, at int, s Sighting) (Verdict, bool) {
 			continue
 		}
 		if r.pointsTo(New, v.DS.Set) && !r.pointsTo(Old, v.DS.Set) {
-			step := Step{Name: RescueStep, Actions: []Action{Activate(New)}}
+			step := Step{Name: RescueStep, Actions: []Action{ActivateEntry(New)}}
 			return Verdict{Enter: &step, GoOn: k.Type + "/" + k.Rescue}, true
 		}
 	}
 	return Verdict{}, false
 }
 
-// canSign says whether a new key is there, by the last reading of the keys, and
-// does not sign.
+// canSign says whether a new key that a DS may point to is there, by the last
+// reading of the keys, and does not sign.
 func (r *Roll) canSign() bool {
 	return slices.ContainsFunc(r.Keys, func(o Key) bool {
-		return o.Published && !o.Active && slices.ContainsFunc(r.New, o.isThe)
+		return o.Published && !o.Active && slices.ContainsFunc(r.New, func(k Key) bool { return k.Role.SignsKeys() && o.isThe(k) })
 	})
 }
 
@@ -133,7 +133,7 @@ func (r *Roll) pointsTo(side Side, set []DS) bool {
 // newSigns says whether a step up to at lets the new side sign.
 func (k Kind) newSigns(at int) bool {
 	for _, step := range k.Steps[:at+1] {
-		if slices.ContainsFunc(step.Actions, func(a Action) bool { return a.Verb == activate && a.Sides[0] == New }) {
+		if slices.ContainsFunc(step.Actions, func(a Action) bool { return (a.Verb == activate || a.Verb == activateEntry) && a.Sides[0] == New }) {
 			return true
 		}
 	}

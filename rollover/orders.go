@@ -89,6 +89,12 @@ func (v *visit) unblock(ctx context.Context) error {
 // Cancel takes a rollover back, as a plan of steps of its own: the DS of the
 // new key first, then, when no cache can need it, the new key.
 func (e *Engine) Cancel(ctx context.Context, zone, reason string) error {
+	return e.CancelOrder(ctx, Back{Zone: zone, Reason: reason})
+}
+
+// CancelOrder is Cancel with all that an operator can say of it.
+func (e *Engine) CancelOrder(ctx context.Context, b Back) error {
+	zone, reason := b.Zone, b.Reason
 	return e.order(zone, func(v *visit) error {
 		if v.roll.State.Ended() {
 			return fmt.Errorf("%w: the rollover of %s is %s: there is nothing to cancel", ErrRefused, zone, v.roll.State)
@@ -99,7 +105,16 @@ func (e *Engine) Cancel(ctx context.Context, zone, reason string) error {
 		if err := v.rebase(ctx); err != nil {
 			return err
 		}
-		v.roll.Kind = v.roll.wayBack()
+		kind, err := v.roll.kind()
+		if err != nil {
+			return err
+		}
+		if r := v.roll; r.Ask != nil && !slices.Contains(r.Ask.Sides, Old) {
+			if err := v.arrived(ctx, b, kind); err != nil {
+				return err
+			}
+		}
+		v.roll.Kind = "cancel/" + kind.Cancel
 		v.roll.Step, v.roll.Intent, v.roll.Need, v.roll.Block, v.roll.Ask = "", nil, nil, nil, nil
 		v.roll.State, v.roll.NextCheck = StateActive, e.Now().Wall
 		v.orderEvent(EventCancel, "cancelling: advance takes the new key out again, step by step", reason)

@@ -17,8 +17,8 @@ type ParentDS struct {
 // Parent is the DS records that the rollover wants at the parent now, compared
 // with what the parent's servers showed in the last look.
 func (r *Roll) Parent(p Policy) ParentDS {
-	if r.Ask == nil && r.entered(RescueStep) {
-		return ParentDS{Keep: slices.Clone(r.DSSeen)} // both keys sign: any of it is right until new is settled
+	if r.Ask == nil && r.entered(RescueStep) || r.reverting() {
+		return ParentDS{Keep: slices.Clone(r.DSSeen)} // both keys sign: any of it is right until the one to stay is settled
 	}
 	var out ParentDS
 	for _, want := range r.wanted(p) {
@@ -29,7 +29,7 @@ func (r *Roll) Parent(p Policy) ParentDS {
 		}
 	}
 	for _, seen := range r.DSSeen {
-		if r.unwanted(seen) || r.mistyped(seen, out) {
+		if r.Ask != nil && len(r.Ask.Sides) == 0 || r.unwanted(seen) || r.mistyped(seen, out) {
 			out.Remove = append(out.Remove, seen)
 		}
 	}

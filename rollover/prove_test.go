@@ -28,7 +28,7 @@ func TestProof(t *testing.T) {
 
 // startable are the rows that an operator can start; the others are come to
 // by an order in the middle of one of these.
-func startable() []Kind {
+func startableKinds() []Kind {
 	var out []Kind
 	for _, k := range Kinds() {
 		if k.Type != "cancel" && k.Type != "revert" {
@@ -41,7 +41,7 @@ func startable() []Kind {
 func safeTable(t *testing.T) string {
 	var kinds []Kind
 	out := "| circumstances |"
-	for _, k := range startable() {
+	for _, k := range startableKinds() {
 		kinds = append(kinds, k)
 		out += " " + k.Name() + " |"
 	}
@@ -125,7 +125,7 @@ func familiesFor(m mutant) []family {
 // hunt searches for what a mutant breaks.
 func hunt(m mutant, limit int) (p *proof, r result) {
 	for _, f := range familiesFor(m) {
-		for _, k := range startable() {
+		for _, k := range startableKinds() {
 			if k.Name() != m.kind.Name() && (m.kind.Type != "cancel" || k.Type != m.kind.Method) {
 				continue
 			}
@@ -197,7 +197,7 @@ func TestProofOfEverything(t *testing.T) {
 	if !*prove {
 		t.Skip("takes long: make prove")
 	}
-	for _, k := range startable() {
+	for _, k := range startableKinds() {
 		for _, f := range append(circumstances(), together(k)...) {
 			if !f.heavy {
 				continue

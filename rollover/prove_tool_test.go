@@ -465,6 +465,8 @@ func (b *bench) shownKeys() []Key {
 	return slices.Clone(b.keys)
 }
 
+func (b *bench) Rectify(context.Context, string) error { return b.io(func() {}) }
+
 func (b *bench) BumpSerial(context.Context, string) (uint32, error) { return 0, b.io(func() {}) }
 
 func (b *bench) Refresh(context.Context, []string, []string) error { return b.io(func() {}) }

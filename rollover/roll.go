@@ -53,9 +53,10 @@ type Intent struct {
 	Step     string    `json:"step"`
 	Before   []Key     `json:"before"`
 	Commands []Command `json:"commands"`
-	Applied  bool      `json:"applied"`         // all commands are in effect; serial, purge and notify may not be
-	ZoneKind string    `json:"zone_kind"`       // which says whether secondaries must be told
-	GoOn     string    `json:"go_on,omitempty"` // name of the kind to go on as (a rescue)
+	Rectify  bool      `json:"rectify,omitempty"` // the names of the zone must be ordered, too
+	Applied  bool      `json:"applied"`           // all commands are in effect; serial, purge and notify may not be
+	ZoneKind string    `json:"zone_kind"`         // which says whether secondaries must be told
+	GoOn     string    `json:"go_on,omitempty"`   // name of the kind to go on as (a rescue)
 	Since    time.Time `json:"since"`
 }
 
@@ -94,9 +95,10 @@ type Ask struct {
 type Roll struct {
 	ID     string `json:"id"`
 	Zone   string `json:"zone"`
-	Type   string `json:"type"`   // as it was started: zsk, ksk, csk
+	Type   string `json:"type"`   // as it was started: zsk, ksk, csk, algorithm, sign, unsign
 	Method string `json:"method"` // as it was started
 	Kind   string `json:"kind"`   // name of the row of the table in force; another one after a rescue or cancel
+	Urgent bool   `json:"urgent,omitempty"`
 	State  State  `json:"state"`
 	Step   string `json:"step"` // last step entered
 	Phase  Phase  `json:"phase"`
@@ -218,6 +220,8 @@ const (
 	EventResumed   = "resumed"
 	EventCancel    = "cancel-requested"
 	EventCancelled = "cancelled"
+	EventAdopted   = "adopted"
+	EventRevert    = "revert-requested"
 	EventExcluded  = "server-excluded"
 	EventTrouble   = "trouble"
 	EventRecovered = "recovered"
@@ -231,6 +235,9 @@ func (r *Roll) kind() (Kind, error) { return r.kindIn(Kinds()) }
 func (r *Roll) kindIn(table []Kind) (Kind, error) {
 	for _, k := range table {
 		if k.Name() == r.Kind {
+			if r.Urgent {
+				k = k.hurried()
+			}
 			return k, nil
 		}
 	}

@@ -1,6 +1,9 @@
 package rollover
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Question is what the eyes are asked to look at: one zone, the records that
 // matter now, and where to find its servers.
@@ -22,6 +25,7 @@ type Question struct {
 	Exclude       []string // host names or addresses (with or without port) that are not asked
 	Validators    bool     // ask the validating resolvers for the DS set too
 	Opinions      bool     // ask them about the zone itself, and whether they validate at all
+	Resolve       bool     // ask them for the zone itself too
 	Thorough      bool     // ask for the DNSKEY set over TCP as well
 	Validate      bool     // prove what the parent's servers say, from a trust anchor down
 }
@@ -124,4 +128,17 @@ type ValidatorSighting struct {
 	// Blind: it has no AD for the zone of the trust anchor either.
 	Blind bool `json:"blind,omitempty"`
 	Set   []DS `json:"set"`
+	// Finds is how the resolver finds the zone itself, empty if it was not asked
+	// or could not tell.
+	Finds Security `json:"finds,omitempty"`
+}
+
+// insecureAt names a validator that does not find the zone secure.
+func (s Sighting) insecureAt() string {
+	for _, v := range s.Validators {
+		if v.Finds != "" && v.Finds != Secure {
+			return fmt.Sprintf("validator %s finds the zone %s, perhaps still by what it has cached", v.Address, v.Finds)
+		}
+	}
+	return ""
 }

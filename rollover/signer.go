@@ -16,7 +16,7 @@ type Inventory struct {
 	Zone      string
 	Kind      string // KindNative, KindMaster, ...
 	Presigned bool   // signatures come with the transfer; keys are elsewhere
-	Keys      []Key  // in pdnsutil's order; Role and, for ZSKs, PublicKey are empty
+	Keys      []Key  // in pdnsutil's order; Role and, for published ZSKs, PublicKey are empty
 	Metadata  map[string][]string
 }
 
@@ -36,6 +36,8 @@ const (
 	VerbCreate     Verb = "create"
 	VerbActivate   Verb = "activate"
 	VerbDeactivate Verb = "deactivate"
+	VerbPublish    Verb = "publish"
+	VerbUnpublish  Verb = "unpublish"
 	VerbRemove     Verb = "remove"
 )
 
@@ -57,6 +59,9 @@ type Signer interface {
 	Contents(ctx context.Context, zone string) (Contents, error)
 	// Do changes one key. It is called at most once between two calls of Inventory.
 	Do(ctx context.Context, zone string, c Command) error
+	// Rectify orders the names of the zone for denials of existence, which the
+	// first keys of a zone need; more than once does no harm.
+	Rectify(ctx context.Context, zone string) error
 	// BumpSerial raises the zone's SOA serial and returns the new one as stored.
 	BumpSerial(ctx context.Context, zone string) (uint32, error)
 	// Refresh makes the running server forget what it has cached of the zones

@@ -13,6 +13,12 @@ type Order struct {
 	Zone   string
 	Type   string // zsk, ksk, csk; empty: csk for a zone with a CSK, else zsk
 	Method string // empty: what the policy says, pre-publish for a zsk
+	// Algorithm and Bits are those of the new keys, of type algorithm and sign;
+	// 0 bits means the usual size.
+	Algorithm uint8
+	Bits      int
+	To        Layout // what keys the zone is to have; empty: as it has now
+	Urgent    bool   // the old key is in the wrong hands: no margin, no courtesies
 }
 
 // Start begins a rollover and takes it as far as it can go at once, which is
@@ -23,7 +29,7 @@ func (e *Engine) Start(ctx context.Context, o Order) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	v.event(EventStarted, "", fmt.Sprintf("%s rollover by %s: replacing %s", v.roll.Type, v.roll.Method, keyNames(v.roll.Old)))
+	v.event(EventStarted, "", v.roll.beginning())
 	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
 	if err := e.save([]*visit{v}); err != nil {
 		return report, err
@@ -125,74 +131,19 @@ func newRoll(o Order, inv Inventory, p Policy, now Instant) (*Roll, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := outgoing(inv, kind)
+	old, specs, err := sides(o, inv, kind)
 	if err != nil {
 		return nil, err
 	}
 	if err := drivesItself(inv, kind); err != nil {
 		return nil, err
 	}
-	spec := Key{Flags: old.Flags, Algorithm: old.Algorithm, Bits: old.Bits, Published: true, Role: kind.Role}
 	return &Roll{
 		ID:   fmt.Sprintf("%s%s-%s", o.Zone, kind.Type, now.Wall.UTC().Format("20060102T150405.000Z")),
 		Zone: o.Zone, Type: kind.Type, Method: kind.Method, Kind: kind.Name(),
 		State: StateActive, Phase: PhaseActing, StartedAt: now.Wall, StepEnteredAt: now.Wall, NextCheck: now.Wall,
-		Old: []Key{old}, SpecNew: []Key{spec}, Keys: inv.Keys, Held: map[string]map[string]Holding{},
+		Urgent: o.Urgent, Old: old, SpecNew: specs, Keys: inv.Keys, Held: map[string]map[string]Holding{},
 	}, nil
-}
-
-func chooseKind(o Order, inv Inventory, p Policy) (Kind, error) {
-	kindType := o.Type
-	if kindType == "" {
-		kindType = "zsk"
-		if slices.ContainsFunc(inv.Keys, func(k Key) bool { return k.Active && RoleOf(inv.Keys, k) == CSK }) {
-			kindType = "csk"
-		}
-	}
-	method := o.Method
-	switch {
-	case method == "" && kindType == "zsk":
-		method = "pre-publish"
-	case method == "":
-		method = p.KSKMethod
-	}
-	method = p.methodFor(kindType, method)
-	kind, err := FindKind(kindType, method)
-	if err != nil || kind.Type == "cancel" {
-		return Kind{}, fmt.Errorf("%w: no rollover of type %q by method %q can be started: types are zsk (pre-publish), ksk and csk (double-ds, double-signature)", ErrRefused, kindType, method)
-	}
-	return kind, p.drives(kind)
-}
-
-// outgoing is the one key that the rollover replaces. States that no plan
-// starts from are refused with what was seen.
-func outgoing(inv Inventory, kind Kind) (Key, error) {
-	var old []Key
-	algorithms := map[uint8]bool{}
-	for _, k := range inv.Keys {
-		k.Role = RoleOf(inv.Keys, k)
-		if !k.Active || !k.Published {
-			if k.Active {
-				return Key{}, fmt.Errorf("%w: %v of %s is active but not published: publish it or remove it first (pdnsutil show-zone %s)", ErrRefused, k, inv.Zone, inv.Zone)
-			}
-			return Key{}, fmt.Errorf("%w: %v of %s is %s: no plan starts with a key that does not sign; if another host rolls this zone, let it; if the key is left over, and has not signed anything for longer than the largest TTL of the zone, remove it with `pdnsutil remove-zone-key %s %d`", ErrRefused, k, inv.Zone, k.state(), inv.Zone, k.ID)
-		}
-		algorithms[k.Algorithm] = true
-		if k.Role == kind.Role {
-			old = append(old, k)
-		}
-	}
-	switch {
-	case len(inv.Keys) == 0:
-		return Key{}, fmt.Errorf("%w: %s is not signed: it has no key; sign it with `pdnsutil secure-zone %s` first", ErrRefused, inv.Zone, inv.Zone)
-	case len(algorithms) > 1:
-		return Key{}, fmt.Errorf("%w: the keys of %s have several algorithms: end the algorithm rollover first (pdnsutil show-zone %s)", ErrRefused, inv.Zone, inv.Zone)
-	case len(old) == 0:
-		return Key{}, fmt.Errorf("%w: %s has no %s, its keys are %s: use --type %s", ErrRefused, inv.Zone, kind.Role, keyNames(withRoles(inv.Keys)), strings.ToLower(string(RoleOf(inv.Keys, inv.Keys[0]))))
-	case len(old) > 1:
-		return Key{}, fmt.Errorf("%w: %s has %d active keys of role %s (%s): a rollover replaces one: end what was begun by hand first (pdnsutil show-zone %s)", ErrRefused, inv.Zone, len(old), kind.Role, keyNames(old), inv.Zone)
-	}
-	return old[0], checkAlgorithm(inv.Zone, old[0])
 }
 
 // checkAlgorithm refuses algorithms that new keys must not have (RFC 9904,
@@ -211,7 +162,7 @@ func checkAlgorithm(zone string, k Key) error {
 // from CDS: PowerDNS lists every published key there, so the parent would put
 // the old DS back and double-DS could never end.
 func drivesItself(inv Inventory, kind Kind) error {
-	if !kind.Role.SignsKeys() || kind.CDS {
+	if !kind.signsKeys() || kind.CDS {
 		return nil
 	}
 	for _, meta := range []string{"PUBLISH-CDS", "PUBLISH-CDNSKEY"} {
@@ -261,14 +212,17 @@ func (r *Roll) sound(s Sighting, p Policy) error {
 // soundChild checks that a server shows the keys that PowerDNS has, signed,
 // and data signed by them.
 func (r *Roll) soundChild(o ServerSighting) error {
+	if len(r.Keys) == 0 {
+		return r.soundUnsigned(o)
+	}
 	if !r.authentic(*o.DNSKEY) {
 		return fmt.Errorf("expected a DNSKEY set signed by a key of %s, found: %s", r.Zone, r.unsignedSet(*o.DNSKEY))
 	}
 	for _, k := range withRoles(r.Keys) {
-		if !slices.ContainsFunc(o.DNSKEY.Keys, k.Matches) {
+		if k.Published && !slices.ContainsFunc(o.DNSKEY.Keys, k.Matches) {
 			return fmt.Errorf("expected %v in the DNSKEY set, found tags %s", k, keyTags(o.DNSKEY.Keys))
 		}
-		if k.Role.SignsData() && !slices.ContainsFunc(o.Data.Signers, k.Matches) {
+		if k.Active && k.Role.SignsData() && !slices.ContainsFunc(o.Data.Signers, k.Matches) {
 			return fmt.Errorf("expected all data signed by %v%s", k, faultOf(o.Data.Faults, k))
 		}
 	}
@@ -283,7 +237,8 @@ func (r *Roll) soundParent(s Sighting, p Policy) error {
 		return fmt.Errorf("%w: no name server of the parent of %s could be asked: see `parent_servers` in the configuration", ErrRefused, r.Zone)
 	}
 	for _, o := range parents {
-		if why := r.unproven(RecordDS, o, s, p); why != "" {
+		// Where a zone has no key, nothing hangs on the proof that it has no DS.
+		if why := r.unproven(RecordDS, o, s, p); why != "" && r.Type != "sign" {
 			return fmt.Errorf("%w: DS of %s at %s: %s", ErrRefused, r.Zone, o.Server, why)
 		}
 		if err := r.soundDS(o, p); err != nil {
@@ -294,18 +249,21 @@ func (r *Roll) soundParent(s Sighting, p Policy) error {
 }
 
 func (r *Roll) soundDS(o ServerSighting, p Policy) error {
+	switch {
+	case r.Type == "sign" && len(o.DS.Set) > 0:
+		return fmt.Errorf("%s has no key, and a DS there (%s): it is broken already, for every validator: remove that DS first", r.Zone, tags(o.DS.Set))
+	case r.Type == "sign", r.Type == "unsign" && len(o.DS.Set) == 0:
+		return nil
+	}
 	if len(o.DS.Set) == 0 {
-		if r.Old[0].Role == ZSK {
+		if !r.usesParent() {
 			return nil // an island of trust: nothing at the parent depends on a ZSK
 		}
 		return fmt.Errorf("%s has no DS there, so there is no chain to roll: submit the DS first (pdnsutil export-zone-ds %s)", r.Zone, r.Zone)
 	}
 	for _, k := range withRoles(r.Keys) {
 		if k.Role.SignsKeys() && len(r.digests(k, o.DS.Set)) > 0 {
-			if r.Old[0].Role.SignsKeys() {
-				return r.soundDigests(o, p)
-			}
-			return nil
+			return r.soundDigests(o, p)
 		}
 	}
 	return fmt.Errorf("expected a DS of a key of %s, found %s: the chain is broken already", r.Zone, tags(o.DS.Set))
@@ -325,8 +283,14 @@ func (r *Roll) digests(k Key, set []DS) []uint8 {
 // soundDigests refuses digest types that would make the double-DS window fail:
 // validators ignore SHA-1 beside SHA-256 (RFC 4509 section 3), and some count
 // only the strongest type present. Old and new must have the same.
+// Where old and new sign all the while, as in an algorithm rollover, it does not
+// matter which of them counts.
 func (r *Roll) soundDigests(o ServerSighting, p Policy) error {
-	old := r.digests(r.Old[0], o.DS.Set)
+	from, ok := entryPoint(r.Old)
+	if !ok || r.Type == "algorithm" || r.Type == "unsign" || r.Type == "" { // "": to be adopted, what was asked for is history
+		return nil
+	}
+	old := r.digests(from, o.DS.Set)
 	if len(old) > 1 && old[0] == 1 {
 		old = old[1:]
 	}
@@ -334,7 +298,7 @@ func (r *Roll) soundDigests(o ServerSighting, p Policy) error {
 	if slices.Equal(old, asked) {
 		return nil
 	}
-	return fmt.Errorf("expected DS records of %v with the digest types asked for the new key (ds_digests = %v), found types %v: set ds_digests to those, or add the missing DS first; in between, validators that count only the strongest digest would fail", r.Old[0], asked, old)
+	return fmt.Errorf("expected DS records of %v with the digest types asked for the new key (ds_digests = %v), found types %v: set ds_digests to those, or add the missing DS first; in between, validators that count only the strongest digest would fail", from, asked, old)
 }
 
 // Age is how long a rollover has been running, or ran.

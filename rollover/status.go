@@ -17,6 +17,7 @@ type Status struct {
 	Type             string          `json:"type"`
 	Method           string          `json:"method"`
 	Kind             string          `json:"kind"`
+	Urgent           bool            `json:"urgent"`
 	State            State           `json:"state"`
 	Step             string          `json:"step"`
 	Phase            Phase           `json:"phase"`
@@ -61,12 +62,13 @@ type StatusKey struct {
 // Describe tells the rollover of a dossier. The dossier must have one.
 func Describe(d Dossier, p Policy, now time.Time, explain func(Command) string) (Status, error) {
 	r := d.Roll
+	p = p.of(r)
 	plan, err := Plan(*r, d.Ledger, p, now, explain)
 	if err != nil {
 		return Status{}, fmt.Errorf("describing the rollover of %s: %w", d.Zone, err)
 	}
 	s := Status{
-		ID: r.ID, Zone: r.Zone, Type: r.Type, Method: r.Method, Kind: r.Kind, State: r.State, Step: r.Step, Phase: r.Phase,
+		ID: r.ID, Zone: r.Zone, Type: r.Type, Method: r.Method, Kind: r.Kind, Urgent: r.Urgent, State: r.State, Step: r.Step, Phase: r.Phase,
 		StartedAt: r.StartedAt, StepEnteredAt: r.StepEnteredAt, EndedAt: date(r.EndedAt), LastLookAt: date(r.LastLook.Wall),
 		Blocked: r.Block, Trouble: r.Trouble, OldKeys: statusKeys(r.Old), NewKeys: statusKeys(r.New),
 		Servers: list(r.Servers), Excluded: list(d.Excluded), Plan: plan, Warnings: list(append(r.unattended(p, now), r.warnings(p)...)),
@@ -297,13 +299,17 @@ func (r *Roll) unattended(p Policy, now time.Time) []string {
 }
 
 func (r *Roll) usesParent() bool {
-	return len(r.Old) > 0 && r.Old[0].Role.SignsKeys()
+	return slices.ContainsFunc(slices.Concat(r.Old, r.SpecNew), func(k Key) bool { return k.Role.SignsKeys() })
 }
 
 // early warns an operator who might take the old DS away too soon.
 func (r *Roll) early() string {
-	if r.Ask == nil || r.State.Ended() || !slices.Contains(r.Ask.Sides, Old) || len(r.Ask.Sides) < 2 || len(r.Old) == 0 {
+	if r.Ask == nil || r.State.Ended() || !slices.Contains(r.Ask.Sides, Old) || len(r.Ask.Sides) < 2 {
 		return ""
 	}
-	return fmt.Sprintf("do not remove DS %d yet: it must stay until rollover asks for that", r.Old[0].Tag)
+	old, ok := entryPoint(r.Old)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("do not remove DS %d yet: it must stay until rollover asks for that", old.Tag)
 }

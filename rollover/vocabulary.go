@@ -28,7 +28,7 @@ const (
 	New Side = "new"
 )
 
-// Property is what a wait says of a record with respect to one side.
+// Property is what a wait says of a record with respect to one side, or to none.
 type Property struct {
 	Verb propertyVerb
 	Side Side
@@ -41,10 +41,12 @@ const (
 	lacks       propertyVerb = "lacks"
 	signedBy    propertyVerb = "signed by"
 	notSignedBy propertyVerb = "not signed by"
+	empty       propertyVerb = "is empty"
+	foundSecure propertyVerb = "found secure by validators"
 )
 
 // String is the property in words: "has new".
-func (p Property) String() string { return string(p.Verb) + " " + string(p.Side) }
+func (p Property) String() string { return strings.TrimSpace(string(p.Verb) + " " + string(p.Side)) }
 
 // Has: the record contains every key (or DS) of the side.
 func Has(s Side) Property { return Property{has, s} }
@@ -57,6 +59,19 @@ func SignedBy(s Side) Property { return Property{signedBy, s} }
 
 // NotSignedBy: no RRset looked at carries a signature by the side.
 func NotSignedBy(s Side) Property { return Property{notSignedBy, s} }
+
+// Empty: there is no such record at all, not even one of somebody else.
+func Empty() Property { return Property{Verb: empty} }
+
+// FoundSecure: every validating resolver that is configured, and answers, finds
+// the zone secure. It is the proof of the pudding at the end; without validators
+// it says nothing.
+func FoundSecure() Property { return Property{Verb: foundSecure} }
+
+// has says whether some property of the statement has the verb.
+func (s Statement) has(verb propertyVerb) bool {
+	return slices.ContainsFunc(s.Properties, func(p Property) bool { return p.Verb == verb })
+}
 
 // Strength is how sure a wait must be.
 type Strength string
@@ -123,34 +138,54 @@ func (w Wait) String() string {
 type Action struct {
 	Verb  actionVerb
 	Sides []Side
+	Adds  bool // of asking the parent: there was nothing before, so nothing ends
 }
 
 type actionVerb string
 
 const (
-	publish    actionVerb = "publish"
-	activate   actionVerb = "activate"
-	deactivate actionVerb = "deactivate"
-	remove     actionVerb = "remove"
-	askParent  actionVerb = "ask parent"
+	publish       actionVerb = "publish"
+	unpublish     actionVerb = "unpublish"
+	activate      actionVerb = "activate"
+	activateEntry actionVerb = "activate entry point of"
+	deactivate    actionVerb = "deactivate"
+	remove        actionVerb = "remove"
+	rectify       actionVerb = "rectify"
+	askParent     actionVerb = "ask parent"
 )
 
 // Publish puts the keys of the side into the DNSKEY set, making them first if
 // they do not exist; they do not sign yet.
-func Publish(s Side) Action { return Action{publish, []Side{s}} }
+func Publish(s Side) Action { return Action{Verb: publish, Sides: []Side{s}} }
 
-// Activate lets the keys of the side sign.
-func Activate(s Side) Action { return Action{activate, []Side{s}} }
+// Unpublish takes the keys of the side out of the DNSKEY set; those that sign
+// go on signing.
+func Unpublish(s Side) Action { return Action{Verb: unpublish, Sides: []Side{s}} }
+
+// Activate lets the keys of the side sign. If they do not exist they are made,
+// not published: they sign and are not in the DNSKEY set.
+func Activate(s Side) Action { return Action{Verb: activate, Sides: []Side{s}} }
+
+// ActivateEntry lets those keys of the side sign that a DS points to (secure
+// entry points, RFC 4034 section 2.1.1), and leaves the others as they are.
+func ActivateEntry(s Side) Action { return Action{Verb: activateEntry, Sides: []Side{s}} }
 
 // Deactivate stops the keys of the side from signing.
-func Deactivate(s Side) Action { return Action{deactivate, []Side{s}} }
+func Deactivate(s Side) Action { return Action{Verb: deactivate, Sides: []Side{s}} }
 
 // Remove deletes the keys of the side from PowerDNS.
-func Remove(s Side) Action { return Action{remove, []Side{s}} }
+func Remove(s Side) Action { return Action{Verb: remove, Sides: []Side{s}} }
+
+// Rectify orders the names of the zone, so that denials of existence prove
+// something. The first keys of a zone need it; no other change of keys does.
+func Rectify() Action { return Action{Verb: rectify} }
 
 // AskParent asks for a DS set of exactly these sides (and of foreign keys that
-// were there before).
-func AskParent(sides ...Side) Action { return Action{askParent, sides} }
+// were there before). Without a side: for none at all, foreign ones included.
+func AskParent(sides ...Side) Action { return Action{Verb: askParent, Sides: sides} }
+
+// AddDS asks for the first DS set, where the parent has none.
+func AddDS(s Side) Action { return Action{Verb: askParent, Sides: []Side{s}, Adds: true} }
 
 // String is the action in words: "ask parent for DS of old and new".
 func (a Action) String() string {
@@ -158,13 +193,16 @@ func (a Action) String() string {
 	for i, s := range a.Sides {
 		sides[i] = string(s)
 	}
-	if a.Verb == askParent {
-		if len(sides) == 1 {
-			return "ask parent for DS of " + sides[0] + " only"
-		}
-		return "ask parent for DS of " + strings.Join(sides, " and ")
+	words := strings.Join(sides, " and ")
+	switch {
+	case a.Verb != askParent:
+		return strings.TrimSpace(string(a.Verb) + " " + words)
+	case len(sides) == 0:
+		return "ask parent for no DS"
+	case len(sides) == 1 && !a.Adds:
+		words += " only"
 	}
-	return string(a.Verb) + " " + strings.Join(sides, " and ")
+	return "ask parent for DS of " + words
 }
 
 // takesAway says whether the action ends something that caches may rely on.
@@ -172,10 +210,13 @@ func (a Action) String() string {
 // something that an earlier step relied on is gone, and end the time in which
 // a rollover can be cancelled.
 func (a Action) takesAway() bool {
-	if a.Verb == askParent { // for one side only: the DS of the other goes
-		return !slices.Contains(a.Sides, Old) || !slices.Contains(a.Sides, New)
+	switch a.Verb {
+	case askParent: // for one side only: the DS of the other goes
+		return !a.Adds && (!slices.Contains(a.Sides, Old) || !slices.Contains(a.Sides, New))
+	case unpublish, deactivate, remove:
+		return true
 	}
-	return a.Verb == deactivate || a.Verb == remove
+	return false
 }
 
 // Step is one row of a kind: when all its waits hold, its actions are done in order.
@@ -189,19 +230,39 @@ type Step struct {
 // may rely on.
 func (s Step) TakesAway() bool { return slices.ContainsFunc(s.Actions, Action.takesAway) }
 
+func (s Step) rectifies() bool {
+	return slices.ContainsFunc(s.Actions, func(a Action) bool { return a.Verb == rectify })
+}
+
 // Kind is one way to replace keys, as a table read from top to bottom.
 type Kind struct {
 	Type   string
 	Method string
-	Role   Role   // of the keys on both sides
-	CDS    bool   // the parent takes the DS set from the CDS records that PowerDNS makes of every published key
-	Based  string // the RFC sections that it follows
-	Steps  []Step
+	// Role is that of the keys on both sides; empty when the sides are all keys
+	// of the zone, each with a role of its own.
+	Role  Role
+	CDS   bool   // the parent takes the DS set from the CDS records that PowerDNS makes of every published key
+	Based string // the RFC sections that it follows
+	Steps []Step
 	// Rescue names the method to go on with when the parent shows the DS of
 	// new without that of old while only old signs (a registrar that replaces
 	// instead of adds). Empty: this cannot happen.
 	Rescue string
+	// Cancel and Revert name the methods, among the rows of type cancel and
+	// revert, that take it back: before something was taken away, and after.
+	// Empty: it cannot be taken back like that.
+	Cancel, Revert string
 }
+
+// signsKeys says whether some key of the kind signs the DNSKEY set, so that a
+// DS may point to it.
+func (k Kind) signsKeys() bool { return k.Role == "" || k.Role.SignsKeys() }
+
+// signsData says whether some key of the kind signs data.
+func (k Kind) signsData() bool { return k.Role == "" || k.Role.SignsData() }
+
+// back says whether the kind is a way back, which no order starts.
+func (k Kind) back() bool { return k.Type == "cancel" || k.Type == "revert" }
 
 // Name is "type/method", unique in the table, and stored in the state file.
 func (k Kind) Name() string { return k.Type + "/" + k.Method }

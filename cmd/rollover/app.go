@@ -28,7 +28,8 @@ func (m *mouth) app() *cli.App {
 		Action:               m.noCommand,
 		Commands: m.common([]*cli.Command{
 			m.startCommand(), m.statusCommand(), m.advanceCommand(), m.planCommand(), m.dsCommand(), m.watchCommand(), m.historyCommand(),
-			m.pauseCommand(), m.resumeCommand(), m.cancelCommand(), m.excludeCommand(), m.notifyCommand(), m.checkCommand(), m.traceCommand(), m.labCommand(), m.versionCommand(),
+			m.signCommand(), m.unsignCommand(), m.adoptCommand(), m.pauseCommand(), m.resumeCommand(), m.cancelCommand(), m.revertCommand(),
+			m.excludeCommand(), m.notifyCommand(), m.checkCommand(), m.traceCommand(), m.labCommand(), m.versionCommand(),
 		}),
 	}
 }

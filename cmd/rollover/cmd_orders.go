@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/urfave/cli/v2"
+
+	"rollover/rollover"
 )
 
 func (m *mouth) pauseCommand() *cli.Command {
@@ -21,12 +23,31 @@ func (m *mouth) cancelCommand() *cli.Command {
 		if c.Bool("abandon") {
 			return w.engine.Abandon(zone, c.String("reason"))
 		}
-		return w.engine.Cancel(c.Context, zone, c.String("reason"))
+		return w.engine.CancelOrder(c.Context, back(c, zone))
 	})
 	command.Description = "The DS of the new key is withdrawn first, if it was asked for, then the new key removed; advance does it step by step.\n" +
 		"--abandon ends the rollover at once and leaves keys and DS as they are."
-	command.Flags = append(command.Flags, &cli.BoolFlag{Name: "abandon", Usage: "touch nothing: leave keys and DS as they are"})
+	command.Flags = append(command.Flags, &cli.BoolFlag{Name: "abandon", Usage: "touch nothing: leave keys and DS as they are"}, unchangedFlag())
 	return command
+}
+
+func (m *mouth) revertCommand() *cli.Command {
+	command := m.orderCommand("revert", "go back to the old keys after the switch, while they exist", func(c *cli.Context, w *world, zone string) error {
+		return w.engine.Revert(c.Context, back(c, zone))
+	})
+	command.Description = "Old signs again beside new, the parent gets the DS of old back, and new is removed when no cache needs it;\n" +
+		"advance does it step by step. It begins only when the last change has arrived on every server, at the parent too.\n" +
+		"Before something was taken away, use cancel."
+	command.Flags = append(command.Flags, unchangedFlag())
+	return command
+}
+
+func unchangedFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "parent-unchanged", Usage: "the registrar was not told what was last asked of the parent, and will not be"}
+}
+
+func back(c *cli.Context, zone string) rollover.Back {
+	return rollover.Back{Zone: zone, Reason: c.String("reason"), Unchanged: c.Bool("parent-unchanged")}
 }
 
 // orderCommand is a command that changes one rollover while no advance runs.

@@ -1,18 +1,28 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/urfave/cli/v2"
 
 	"rollover/rollover"
 )
 
 func orderFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		zoneFlag(),
-		&cli.StringFlag{Name: "type", Usage: "`TYPE`: zsk, ksk or csk; csk for a zone with a CSK, else zsk"},
-		&cli.StringFlag{Name: "method", Usage: "`METHOD`: pre-publish for zsk; double-ds or double-signature for ksk and csk (-cds is added for the driver cds)"},
+		&cli.StringFlag{Name: "type", Usage: "`TYPE`: zsk, ksk, csk or algorithm; csk for a zone with a CSK, else zsk"},
+		&cli.StringFlag{Name: "method", Usage: "`METHOD`: pre-publish for zsk; double-ds or double-signature for ksk and csk (-cds is added for the driver cds); conservative for algorithm"},
+		toFlag("which keys the zone is to have: `LAYOUT` csk (one key) or split (KSK and ZSK); for types csk and algorithm; as now if not given"),
+		&cli.BoolFlag{Name: "urgent", Usage: "the old key is in the wrong hands: no margin, no courtesies, steps side by side where that is safe"},
+	}, keyFlags("for type algorithm")...)
+}
+
+func toFlag(use string) cli.Flag { return &cli.StringFlag{Name: "to", Usage: use} }
+
+// keyFlags say what new keys are made like.
+func keyFlags(when string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "algorithm", Usage: "`ALGORITHM` of the new keys, " + when + ": ecdsa256, ed25519, ecdsa384, rsasha256, rsasha512, or its number"},
+		&cli.IntFlag{Name: "bits", Usage: "size of the new keys in `BITS`, for RSA; 2048 if not given"},
 	}
 }
 
@@ -23,10 +33,27 @@ func (m *mouth) startCommand() *cli.Command {
 		ArgsUsage: "[ZONE]",
 		Description: "Refuses, with the reason and the remedy, whatever does not look as a zone must look before its keys are touched.\n" +
 			"--dry-run prints the dated plan and changes nothing.",
-		Flags: append(orderFlags(),
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print the plan and change nothing"},
-			&cli.BoolFlag{Name: "wait", Usage: "stay until done, with a live view"}),
-		Action: m.start,
+		Flags:  append(orderFlags(), beginFlags()...),
+		Action: m.ordered(order, m.begin),
+	}
+}
+
+func beginFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print the plan and change nothing"},
+		&cli.BoolFlag{Name: "wait", Usage: "stay until done, with a live view"},
+		&cli.BoolFlag{Name: "yes", Usage: "do not ask back before an urgent rollover"},
+	}
+}
+
+// ordered is an action that reads an order off the command line.
+func (m *mouth) ordered(read func(*cli.Context) (rollover.Order, error), do func(*cli.Context, rollover.Order) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		o, err := read(c)
+		if err != nil {
+			return err
+		}
+		return do(c, o)
 	}
 }
 
@@ -37,28 +64,37 @@ func (m *mouth) planCommand() *cli.Command {
 		ArgsUsage:   "[ZONE]",
 		Description: "For a zone with a running rollover: what was done and what is to come.",
 		Flags:       orderFlags(),
-		Action:      m.plan,
+		Action:      m.ordered(order, m.plan),
 	}
 }
 
 func order(c *cli.Context) (rollover.Order, error) {
 	name, err := zone(c)
-	return rollover.Order{Zone: name, Type: c.String("type"), Method: c.String("method")}, err
+	if err != nil {
+		return rollover.Order{}, err
+	}
+	algorithm, err := parseAlgorithm(c.String("algorithm"))
+	return rollover.Order{
+		Zone: name, Type: c.String("type"), Method: c.String("method"),
+		Urgent: c.Bool("urgent"), Algorithm: algorithm, Bits: c.Int("bits"), To: rollover.Layout(c.String("to")),
+	}, err
 }
 
-func (m *mouth) start(c *cli.Context) error {
+// begin starts what was ordered, or prints the plan of it.
+func (m *mouth) begin(c *cli.Context, o rollover.Order) error {
 	if c.Bool("dry-run") {
-		return m.plan(c)
-	}
-	o, err := order(c)
-	if err != nil {
-		return err
+		return m.plan(c, o)
 	}
 	w, err := m.open(c)
 	if err != nil {
 		return err
 	}
 	defer w.close()
+	if o.Urgent {
+		if err := m.confirm(c, w, o); err != nil {
+			return err
+		}
+	}
 	w.engine.Tell = m.hear(c, w)
 	var report rollover.Report
 	err = w.locked(c.Context, func() error {
@@ -95,11 +131,7 @@ func (m *mouth) started(c *cli.Context, w *world, zone string) error {
 	return nil
 }
 
-func (m *mouth) plan(c *cli.Context) error {
-	o, err := order(c)
-	if err != nil {
-		return err
-	}
+func (m *mouth) plan(c *cli.Context, o rollover.Order) error {
 	w, err := m.open(c)
 	if err != nil {
 		return err
@@ -115,14 +147,5 @@ func (m *mouth) plan(c *cli.Context) error {
 			return err
 		}
 	}
-	s, err := w.describe(d)
-	if err != nil {
-		return err
-	}
-	if c.Bool("json") {
-		return m.json(map[string]any{"schema": 1, "zone": s.Zone, "type": s.Type, "method": s.Method, "plan": s.Plan})
-	}
-	fmt.Fprintf(m.out, "%s: %s rollover by %s\n", s.Zone, s.Type, s.Method)
-	m.planText(s, w.config.setting(s.Zone).Policy)
-	return nil
+	return m.planOf(c, w, d)
 }

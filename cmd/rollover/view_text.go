@@ -64,7 +64,11 @@ func (t *table) print(w io.Writer) {
 // statusText tells one rollover in full.
 func (m *mouth) statusText(s rollover.Status, p rollover.Policy) {
 	line := func(label, text string) { fmt.Fprintf(m.out, "  %-12s %s\n", label, plain(text)) }
-	fmt.Fprintf(m.out, "%s  %s rollover (%s), %s\n", s.Zone, strings.ToUpper(s.Type), s.Method, s.State)
+	urgent := ""
+	if s.Urgent {
+		urgent = ", urgent"
+	}
+	fmt.Fprintf(m.out, "%s  %s rollover (%s), %s%s\n", s.Zone, strings.ToUpper(s.Type), s.Method, s.State, urgent)
 	if s.Kind != s.Type+"/"+s.Method {
 		line("going on as", s.Kind)
 	}
@@ -154,6 +158,9 @@ func (m *mouth) serversText(s rollover.Status) {
 
 // planText is the dated plan, with waits, formulas and commands.
 func (m *mouth) planText(s rollover.Status, p rollover.Policy) {
+	if s.Urgent {
+		p = p.Hurried()
+	}
 	fmt.Fprintf(m.out, "  %-12s a settled wait is %g x the largest TTL + %s\n", "plan", p.Factor, span(p.Margin))
 	for _, step := range s.Plan {
 		when, mark := "", " "

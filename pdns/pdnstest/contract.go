@@ -29,6 +29,8 @@ func RunContract(t *testing.T, start func(t *testing.T, zones ...Zone) World) {
 		{"contents", c.contents},
 		{"a ZSK is made, used, and taken away", c.rollZSK},
 		{"a KSK is made active, and removed", c.rollKSK},
+		{"keys sign before they are published, and after", c.unpublished},
+		{"a zone is rectified", c.rectify},
 		{"an id comes back", c.idsReturn},
 		{"keys of every algorithm", c.algorithms},
 		{"changes of keys that are not there", c.missingKeys},
@@ -250,6 +252,45 @@ func (c *contract) rollKSK(t *testing.T) {
 	}
 }
 
+// unpublished is what an algorithm rollover needs: keys that sign and are not
+// in the DNSKEY set, whose public keys are known all the same.
+func (c *contract) unpublished(t *testing.T) {
+	const zone = "plain.test."
+	for _, flags := range []uint16{rollover.FlagsKSK, rollover.FlagsZSK} {
+		c.do(t, zone, rollover.VerbCreate, rollover.Key{Flags: flags, Algorithm: 13, Bits: 256, Active: true})
+	}
+	for _, step := range []struct {
+		verb      rollover.Verb
+		published bool
+	}{{rollover.VerbPublish, true}, {rollover.VerbPublish, true}, {rollover.VerbUnpublish, false}, {rollover.VerbUnpublish, false}} {
+		for _, k := range c.read(t, zone).Keys {
+			c.do(t, zone, step.verb, k)
+		}
+		for _, k := range c.read(t, zone).Keys {
+			if !k.Active || k.Published != step.published {
+				t.Errorf("after %s: %+v", step.verb, k)
+			}
+			known := k.PublicKey != "" && k.DNSKEY().Tag() == k.Tag
+			if wanted := k.Flags == rollover.FlagsKSK || !k.Published; known != wanted {
+				t.Errorf("after %s: the public key of %+v is known: %v, want %v", step.verb, k, known, wanted)
+			}
+		}
+	}
+	for _, k := range c.read(t, zone).Keys {
+		c.do(t, zone, rollover.VerbRemove, k)
+	}
+}
+
+func (c *contract) rectify(t *testing.T) {
+	must(t, c.Tool.Rectify(t.Context(), "plain.test."))
+	must(t, c.Tool.Rectify(t.Context(), "plain.test."))
+	for zone, want := range map[string]error{"nozone.test.": rollover.ErrUnknownZone, "pre.test.": rollover.ErrRefused} {
+		if err := c.Tool.Rectify(t.Context(), zone); !errors.Is(err, want) {
+			t.Errorf("rectifying %s gave %v, not %v", zone, err, want)
+		}
+	}
+}
+
 // idsReturn: sqlite gives the id of the removed newest key to the next one,
 // so an id alone says nothing.
 func (c *contract) idsReturn(t *testing.T) {
@@ -285,7 +326,7 @@ func (c *contract) algorithms(t *testing.T) {
 func (c *contract) missingKeys(t *testing.T) {
 	before := c.read(t, "split.test.").Keys
 	gone := rollover.Key{ID: 9999}
-	for _, verb := range []rollover.Verb{rollover.VerbActivate, rollover.VerbDeactivate} {
+	for _, verb := range []rollover.Verb{rollover.VerbActivate, rollover.VerbDeactivate, rollover.VerbPublish, rollover.VerbUnpublish} {
 		if err := c.Tool.Do(t.Context(), "split.test.", rollover.Command{Verb: verb, Key: gone}); err == nil {
 			t.Errorf("%s of a missing key gave no error", verb)
 		}

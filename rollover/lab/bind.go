@@ -101,7 +101,10 @@ zone %[6]q {
 // awaitSigned waits until BIND has signed its zone.
 func (l *Lab) awaitSigned(ctx context.Context) error {
 	return poll(ctx, 20*time.Millisecond, func() error {
-		_, err := l.serial(ctx, l.p1, l.options.Parent)
+		_, signed, err := l.serial(ctx, l.p1, l.options.Parent)
+		if err == nil && !signed {
+			err = fmt.Errorf("%s is not signed yet", l.options.Parent)
+		}
 		return errors.Join(l.p1.check(), err)
 	})
 }

@@ -138,7 +138,7 @@ func (l *Lab) publish(ctx context.Context, primary, secondary *server, zone stri
 }
 
 // follow has a secondary transfer a zone and waits until it serves the
-// serial of its primary, signed.
+// serial of its primary, signed if that is.
 func (l *Lab) follow(ctx context.Context, s *server, zone string) error {
 	if !s.answering() || !s.primary.answering() {
 		return nil
@@ -155,26 +155,25 @@ func (l *Lab) follow(ctx context.Context, s *server, zone string) error {
 
 func (l *Lab) awaitSerial(ctx context.Context, s *server, zone string) error {
 	return poll(ctx, 10*time.Millisecond, func() error {
-		want, err := l.serial(ctx, s.primary, zone)
+		want, signed, err := l.serial(ctx, s.primary, zone)
 		if err != nil {
 			return errors.Join(s.primary.check(), err)
 		}
-		have, err := l.serial(ctx, s, zone)
-		if err == nil && have != want {
-			err = fmt.Errorf("%s serves serial %d of %s, its primary %d", s.addr, have, zone, want)
+		have, too, err := l.serial(ctx, s, zone)
+		if err == nil && (have != want || signed != too) {
+			err = fmt.Errorf("%s serves serial %d of %s (signed: %t), its primary %d (%t)", s.addr, have, zone, too, want, signed)
 		}
 		return errors.Join(s.check(), err)
 	})
 }
 
-// serial asks a server for the serial of a zone; unsigned answers are errors.
-func (l *Lab) serial(ctx context.Context, s *server, zone string) (uint32, error) {
+// serial asks a server for the serial of a zone, and whether it is signed.
+func (l *Lab) serial(ctx context.Context, s *server, zone string) (serial uint32, signed bool, err error) {
 	answer, err := ask(ctx, s.addr, zone, dns.TypeSOA)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	var soa *dns.SOA
-	signed := false
 	for _, rr := range answer.Answer {
 		switch rr := rr.(type) {
 		case *dns.SOA:
@@ -183,10 +182,10 @@ func (l *Lab) serial(ctx context.Context, s *server, zone string) (uint32, error
 			signed = true
 		}
 	}
-	if soa == nil || !signed {
-		return 0, fmt.Errorf("%s has no signed SOA record of %s: %s", s.addr, zone, dns.RcodeToString[answer.Rcode])
+	if soa == nil {
+		return 0, false, fmt.Errorf("%s has no SOA record of %s: %s", s.addr, zone, dns.RcodeToString[answer.Rcode])
 	}
-	return soa.Serial, nil
+	return soa.Serial, signed, nil
 }
 
 // HoldParent2 keeps the secondary of the parent at what it has: it answers,

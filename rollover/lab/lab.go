@@ -350,7 +350,7 @@ func (l *Lab) StartServer(ctx context.Context, addr string) error {
 	}
 	return poll(ctx, 10*time.Millisecond, func() error {
 		for _, zone := range zones {
-			if _, err := l.serial(ctx, s, zone); err != nil {
+			if _, _, err := l.serial(ctx, s, zone); err != nil {
 				return errors.Join(s.check(), err)
 			}
 		}

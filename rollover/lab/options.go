@@ -9,10 +9,12 @@ import (
 	"github.com/miekg/dns"
 )
 
-// The layouts of a zone's keys, all ECDSA P-256.
+// The layouts of a zone's keys.
 const (
 	Split = "split" // a KSK and a ZSK
 	CSK   = "csk"   // one key for both, as `pdnsutil secure-zone` makes it
+
+	Unsigned = "unsigned" // no keys, and no DS at the parent
 )
 
 // defaultTTL is the TTL of everything for which the options say nothing.
@@ -22,6 +24,7 @@ const defaultTTL = 300
 type Zone struct {
 	Name    string // a name below the parent's
 	Layout  string // Split (the default) or CSK
+	Key     string // algorithm and size of the keys as pdnsutil takes them; default "ecdsa256 256"
 	TTL     uint32 // of the data and the NS records; default 300
 	LongTTL uint32 // of a TXT record at long.<zone>; 0: no such record
 	Minimum uint32 // SOA minimum, which PowerDNS makes the TTL of the DNSKEY set; default TTL
@@ -35,6 +38,9 @@ type Options struct {
 	Zones  []Zone
 	Extra  []string // more records of the parent zone: "name type data", names absolute
 	BIND   bool     // the parent's primary is BIND, which takes dynamic updates, instead of PowerDNS
+
+	// Strict makes the validator insist on every algorithm of a DS set, as some do.
+	Strict bool
 
 	// PDNSRoot is a folder with the unpacked packages of another version of
 	// PowerDNS and all that they depend on, libc included: /usr/sbin and so
@@ -62,6 +68,7 @@ func (o Options) withDefaults() (Options, error) {
 func (z Zone) withDefaults() Zone {
 	z.Name = dns.CanonicalName(z.Name)
 	z.Layout = cmp.Or(z.Layout, Split)
+	z.Key = cmp.Or(z.Key, "ecdsa256 256")
 	z.TTL = cmp.Or(z.TTL, defaultTTL)
 	z.Minimum = cmp.Or(z.Minimum, z.TTL)
 	z.SOATTL = cmp.Or(z.SOATTL, z.TTL)
@@ -75,8 +82,8 @@ func (o Options) checkZone(i int) error {
 	if _, ok := dns.IsDomainName(z.Name); !ok || z.Name == o.Parent || !dns.IsSubDomain(o.Parent, z.Name) {
 		return fmt.Errorf("zone %q of the lab is not a name below %s", z.Name, o.Parent)
 	}
-	if z.Layout != Split && z.Layout != CSK {
-		return fmt.Errorf("zone %s of the lab has layout %q: use %q or %q", z.Name, z.Layout, Split, CSK)
+	if z.Layout != Split && z.Layout != CSK && z.Layout != Unsigned {
+		return fmt.Errorf("zone %s of the lab has layout %q: use %q, %q or %q", z.Name, z.Layout, Split, CSK, Unsigned)
 	}
 	for j, other := range o.Zones {
 		if i != j && dns.IsSubDomain(other.Name, z.Name) {

@@ -29,7 +29,11 @@ func (l *Lab) startValidator(ctx context.Context) error {
 	for _, z := range l.options.Zones {
 		stubs = append(stubs, stub{z.Name, l.ChildServers()})
 	}
-	return l.launchResolver(l.validator, anchors, stubs)
+	var more []string
+	if l.options.Strict {
+		more = append(more, "harden-algo-downgrade: yes")
+	}
+	return l.launchResolver(l.validator, anchors, stubs, more...)
 }
 
 // stub tells a resolver which servers to ask for a zone.
@@ -107,9 +111,15 @@ func (l *Lab) resolverConfig(s *server, anchors []string, stubs []stub, more []s
 	return b.String()
 }
 
-// awaitSecure waits until the validator finds every zone secure.
+// awaitSecure waits until the validator finds every signed zone secure.
 func (l *Lab) awaitSecure(ctx context.Context) error {
-	for _, name := range append(l.zoneNames(), l.options.Parent) {
+	names := []string{l.options.Parent}
+	for _, z := range l.options.Zones {
+		if z.Layout != Unsigned {
+			names = append(names, z.Name)
+		}
+	}
+	for _, name := range names {
 		err := poll(ctx, 20*time.Millisecond, func() error {
 			answer, err := ask(ctx, l.validator.addr, name, dns.TypeSOA)
 			if err == nil && !answer.AuthenticatedData {

@@ -15,8 +15,10 @@ func (l *Lab) loadChildren(ctx context.Context) error {
 		if err := l.load(ctx, l.c1, z.Name, z.file()); err != nil {
 			return err
 		}
-		if err := l.sign(ctx, l.c1, z); err != nil {
-			return err
+		if z.Layout != Unsigned {
+			if err := l.sign(ctx, l.c1, z); err != nil {
+				return err
+			}
 		}
 		if _, err := l.util(ctx, l.c2, "create-secondary-zone", bare(z.Name), l.c2.relay.addr()); err != nil {
 			return err
@@ -30,6 +32,9 @@ func (l *Lab) loadChildren(ctx context.Context) error {
 func (l *Lab) loadParent(ctx context.Context) error {
 	text := l.options.parentFile()
 	for _, z := range l.options.Zones {
+		if z.Layout == Unsigned {
+			continue
+		}
 		records, err := l.exportDS(ctx, l.c1, z.Name)
 		if err != nil {
 			return err
@@ -50,7 +55,7 @@ func (l *Lab) loadParentPrimary(ctx context.Context, text string) error {
 	if err := l.load(ctx, l.p1, l.options.Parent, text); err != nil {
 		return err
 	}
-	return l.sign(ctx, l.p1, Zone{Name: l.options.Parent, Layout: CSK})
+	return l.sign(ctx, l.p1, Zone{Name: l.options.Parent, Layout: CSK}.withDefaults())
 }
 
 func (l *Lab) load(ctx context.Context, s *server, zone, text string) error {
@@ -68,14 +73,11 @@ func (l *Lab) load(ctx context.Context, s *server, zone, text string) error {
 // sign gives a zone its first keys.
 func (l *Lab) sign(ctx context.Context, s *server, z Zone) error {
 	name := bare(z.Name)
-	commands := [][]string{{"secure-zone", name}}
+	commands := [][]string{append([]string{"add-zone-key", name, "ksk", "active", "published"}, strings.Fields(z.Key)...)}
 	if z.Layout == Split {
-		commands = [][]string{
-			{"add-zone-key", name, "ksk", "active", "published", "256", "ecdsa256"},
-			{"add-zone-key", name, "zsk", "active", "published", "256", "ecdsa256"},
-			{"rectify-zone", name}, // else its denials prove nothing
-		}
+		commands = append(commands, append([]string{"add-zone-key", name, "zsk", "active", "published"}, strings.Fields(z.Key)...))
 	}
+	commands = append(commands, []string{"rectify-zone", name}) // else its denials prove nothing
 	for _, args := range commands {
 		if _, err := l.util(ctx, s, args...); err != nil {
 			return err

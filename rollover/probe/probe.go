@@ -96,7 +96,7 @@ func (c *Client) ask(ctx context.Context, q rollover.Question) ([]visit, []rollo
 	case q.Opinions:
 		others.Go(func() { opinions = c.askOpinions(ctx, q.Zone) })
 	case q.Validators:
-		others.Go(func() { opinions = c.askValidators(ctx, q.Zone) })
+		others.Go(func() { opinions = c.opinions(ctx, q) })
 	}
 	targets, err := c.find(ctx, q)
 	if err != nil {

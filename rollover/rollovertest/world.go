@@ -57,11 +57,14 @@ type World struct {
 	// Clock jumps: the next looks see this much added to the wall clock.
 	Skew time.Duration
 
+	signed  bool // from the beginning
 	serial  uint32
 	changes map[string][]change // per server, versions by the time from which it serves them
 	parent  []rollover.DS
 	caches  map[string]cached
 	stored  map[string][]byte
+	decoded string // what roll was decoded from
+	roll    *rollover.Roll
 	Events  []rollover.Event
 	nextKey int
 }
@@ -88,26 +91,42 @@ type cached struct {
 var errKilled = errors.New("the program was killed")
 
 // New is a world with a signed zone: "split" for KSK and ZSK, "csk" for one
-// key, as secure-zone makes it. Its DS is at the parent.
+// key, as secure-zone makes it. Its DS is at the parent. "unsigned" is a zone
+// without keys and DS.
 func New(layout string, ttl TTLs) *World {
 	w := &World{
 		Now: rollover.Instant{Wall: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), BootID: "boot-1"},
 		TTL: ttl, Lag: map[string]time.Duration{}, Down: map[string]bool{}, ZoneKind: rollover.KindMaster,
 		serial: 1, changes: map[string][]change{}, caches: map[string]cached{}, stored: map[string][]byte{},
 	}
-	w.AddKey(257, true, true)
+	w.signed = layout != "unsigned"
+	if w.signed {
+		w.AddKey(257, true, true)
+	}
 	if layout == "split" {
 		w.AddKey(256, true, true)
 	}
 	clear(w.changes) // the zone was signed before anybody looked
-	d, err := w.Keys[0].DNSKEY().DS(Zone, 2)
-	if err != nil {
-		panic(err) // the key was made two lines above
-	}
-	w.SetDS([]rollover.DS{d})
+	w.SetDS(w.DSOf(w.Keys...))
 	w.publishZone()
 	w.Advance(0)
 	return w
+}
+
+// DSOf is the DS records of those keys that sign the DNSKEY set.
+func (w *World) DSOf(keys ...rollover.Key) []rollover.DS {
+	var out []rollover.DS
+	for _, k := range keys {
+		if !rollover.RoleOf(w.Keys, k).SignsKeys() {
+			continue
+		}
+		d, err := k.DNSKEY().DS(Zone, 2)
+		if err != nil {
+			panic(err) // keys of a world are well-formed
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 // AddKey adds a key as an operator would by hand, algorithm 13.
@@ -173,6 +192,9 @@ func (w *World) SetDS(set []rollover.DS) {
 		w.SetDSAt(p, set, w.Lag[p])
 	}
 }
+
+// DSSet is the DS set at the parent's primary.
+func (w *World) DSSet() []rollover.DS { return slices.Clone(w.parent) }
 
 // SetDSAt sets the DS set at one server of the parent after a delay.
 func (w *World) SetDSAt(server string, set []rollover.DS, delay time.Duration) {
@@ -269,22 +291,53 @@ func (w *World) Broken() string {
 		}
 	}
 	for _, k := range keys {
-		for _, d := range ds {
-			if !chained(d, k) {
-				return fmt.Sprintf("%s: a resolver may hold %v and %v", w.Now.Wall.Format(time.TimeOnly), d, k)
-			}
-		}
 		for _, s := range data {
-			if !signed(k, s) {
-				return fmt.Sprintf("%s: a resolver may hold %v and %v", w.Now.Wall.Format(time.TimeOnly), k, s)
+			for _, d := range ds {
+				if why := w.refused(d, k, s); why != "" {
+					return fmt.Sprintf("%s: a resolver may hold %v, %v and %v: %s", w.Now.Wall.Format(time.TimeOnly), d, k, s, why)
+				}
 			}
 		}
 	}
 	return ""
 }
 
-// chained says whether some DS points to a key of the set that signed it (RFC
-// 6840 section 5.11: one path is enough). No DS at all is insecure, which is fine.
+// refused says why some validator does not accept what it holds: one that takes
+// any path (RFC 6840 section 5.11), one that insists on every algorithm of the
+// DS set (harden-algo-downgrade), or one that insists on every algorithm of the
+// DNSKEY set, which a zone has to be signed with (RFC 4035 section 2.2).
+//
+// Without a DS a zone is insecure, and anything goes; but one that was signed from
+// the beginning may be an island of trust.
+func (w *World) refused(d, k, s version) string {
+	switch {
+	case len(d.DS) == 0 && (!w.signed || len(k.Signers) == 0 || len(s.Signers) == 0 || signed(k, s)):
+		return ""
+	case len(d.DS) > 0 && !chained(d, k):
+		return "no DS points to a key that signed the DNSKEY set"
+	case !signed(k, s):
+		return "no key of the DNSKEY set signed the data"
+	}
+	for _, ds := range d.DS {
+		of := func(key rollover.DNSKEY) bool { return key.Algorithm == ds.Algorithm }
+		only := d
+		only.DS = slices.DeleteFunc(slices.Clone(d.DS), func(o rollover.DS) bool { return o.Algorithm != ds.Algorithm })
+		one := k
+		one.Keys = slices.DeleteFunc(slices.Clone(k.Keys), func(key rollover.DNSKEY) bool { return !of(key) })
+		if !chained(only, k) || !signed(one, s) {
+			return fmt.Sprintf("algorithm %d of the DS set is not followed down to the data", ds.Algorithm)
+		}
+	}
+	for _, key := range k.Keys {
+		of := func(o rollover.DNSKEY) bool { return o.Algorithm == key.Algorithm }
+		if !slices.ContainsFunc(k.Signers, of) || !slices.ContainsFunc(s.Signers, of) {
+			return fmt.Sprintf("algorithm %d of the DNSKEY set did not sign everything", key.Algorithm)
+		}
+	}
+	return ""
+}
+
+// chained says whether some DS points to a key of the set that signed it.
 func chained(d, k version) bool {
 	for _, have := range d.DS {
 		for _, key := range k.Signers {
@@ -294,7 +347,7 @@ func chained(d, k version) bool {
 			}
 		}
 	}
-	return len(d.DS) == 0
+	return false
 }
 
 func signed(k, s version) bool {
@@ -349,7 +402,7 @@ func (w *World) Inventory(_ context.Context, zone string) (rollover.Inventory, e
 	err := w.io(func() {
 		w.Log = append(w.Log, "show-zone")
 		for _, k := range w.Keys {
-			if !rollover.RoleOf(w.Keys, k).SignsKeys() {
+			if k.Published && !rollover.RoleOf(w.Keys, k).SignsKeys() {
 				k.PublicKey = "" // show-zone does not print those of ZSKs
 			}
 			inv.Keys = append(inv.Keys, k)
@@ -395,6 +448,10 @@ func (w *World) Apply(c rollover.Command) {
 			w.Keys[i].Active = true
 		case rollover.VerbDeactivate:
 			w.Keys[i].Active = false
+		case rollover.VerbPublish:
+			w.Keys[i].Published = true
+		case rollover.VerbUnpublish:
+			w.Keys[i].Published = false
 		case rollover.VerbRemove:
 			w.Keys = slices.Delete(w.Keys, i, i+1)
 			w.publishZone()
@@ -402,6 +459,11 @@ func (w *World) Apply(c rollover.Command) {
 		}
 	}
 	w.publishZone()
+}
+
+// Rectify is the Signer's.
+func (w *World) Rectify(context.Context, string) error {
+	return w.io(func() { w.Log = append(w.Log, "rectify-zone") })
 }
 
 // BumpSerial is the Signer's.
@@ -484,6 +546,9 @@ func (w *World) Load(zone string) (rollover.Dossier, error) {
 	return d, nil
 }
 
+// Forget loses the state file.
+func (w *World) Forget() { clear(w.stored) }
+
 // Save is the Journal's.
 func (w *World) Save(entries ...rollover.Entry) error {
 	var failed error
@@ -501,13 +566,21 @@ func (w *World) Save(entries ...rollover.Entry) error {
 	return errors.Join(err, failed)
 }
 
-// Roll is the rollover as it is stored.
+// Roll is the rollover as it is stored. Tests ask for it all the time, so it is
+// decoded once for each time it was saved.
 func (w *World) Roll() *rollover.Roll {
-	d, err := w.Load(Zone)
-	if err != nil {
-		panic(err) // the world stored it itself
+	if raw := string(w.stored[Zone]); raw != w.decoded {
+		d, err := w.Load(Zone)
+		if err != nil {
+			panic(err) // the world stored it itself
+		}
+		w.decoded, w.roll = raw, d.Roll
 	}
-	return d.Roll
+	if w.roll == nil {
+		return nil
+	}
+	r := *w.roll
+	return &r
 }
 
 // Engine is a fresh engine in this world, as a new process has it.

@@ -1,0 +1,159 @@
+package rollover
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Back is what an operator asks for with cancel and revert.
+type Back struct {
+	Zone   string
+	Reason string
+	// Unchanged says that the parent was not told, and will not be, what it was
+	// last asked for.
+	Unchanged bool
+}
+
+// Revert takes a rollover back after something was taken away, while the old
+// keys still exist, as a plan of steps of its own: old signs again beside new,
+// the parent gets the DS of old back, and new goes when no cache needs it. All
+// hold times start anew.
+//
+// It begins only when all that was done has arrived on every server. A server
+// that is behind shows old still, and would be taken for one that shows old again.
+func (e *Engine) Revert(ctx context.Context, b Back) error {
+	return e.order(b.Zone, func(v *visit) error {
+		kind, err := v.roll.revertible()
+		if err != nil {
+			return err
+		}
+		if err := v.turnBack(ctx); err != nil {
+			return err
+		}
+		if err := v.arrived(ctx, b, kind); err != nil {
+			return err
+		}
+		r := v.roll
+		r.Kind, r.Step = "revert/"+kind.Revert, ""
+		r.Intent, r.Need, r.Block, r.Ask = nil, nil, nil, nil
+		r.Held = map[string]map[string]Holding{}
+		r.State, r.NextCheck = StateActive, e.Now().Wall
+		v.orderEvent(EventRevert, "reverting: advance goes back to the old keys, step by step", b.Reason)
+		return nil
+	})
+}
+
+// revertible says why a rollover cannot be reverted; nil if its kind and its
+// state allow it.
+func (r *Roll) revertible() (Kind, error) {
+	kind, err := r.kind()
+	switch {
+	case err != nil:
+		return kind, err
+	case r.State.Ended():
+		return kind, fmt.Errorf("%w: the rollover of %s is %s: there is nothing to revert; to replace the keys again: rollover start --zone %s", ErrRefused, r.Zone, r.State, r.Zone)
+	case kind.back():
+		return kind, fmt.Errorf("%w: the rollover of %s is being taken back already", ErrRefused, r.Zone)
+	case r.cancellable() == nil:
+		return kind, fmt.Errorf("%w: nothing was taken away from %s yet: take the rollover back with `rollover cancel --zone %s`", ErrRefused, r.Zone, r.Zone)
+	case kind.Revert == "":
+		return kind, fmt.Errorf("%w: a rollover of type %s cannot be reverted", ErrRefused, r.Type)
+	}
+	return kind, nil
+}
+
+// turnBack takes the keys as they are for the start of a revert: every old key
+// must still be there, and every new one.
+func (v *visit) turnBack(ctx context.Context) error {
+	r := v.roll
+	inv, err := v.engine.Signer.Inventory(ctx, v.dossier.Zone)
+	if err != nil {
+		return err
+	}
+	if err := rollable(inv); err != nil {
+		return err
+	}
+	inv.Keys = withPublicKeys(inv.Keys, r.allKeys())
+	expected := r.Keys
+	fits := sameKeys(expected, inv.Keys)
+	if r.Intent != nil {
+		_, _, fits = r.Intent.progress(inv.Keys)
+		expected = r.Intent.Before
+	}
+	if !fits && r.State != StateBlocked {
+		return fmt.Errorf("%w: %s: %s", ErrRefused, r.Zone, r.changed(expected, inv.Keys, v.explain).Reason)
+	}
+	for _, k := range slices.Concat(r.Old, r.New) {
+		i := slices.IndexFunc(inv.Keys, k.isThe)
+		switch {
+		case i < 0:
+			return fmt.Errorf("%w: %v of %s is gone: there is nothing to go back to or from; see `pdnsutil show-zone %s`", ErrRefused, k, r.Zone, r.Zone)
+		case r.Type == "algorithm" && !inv.Keys[i].Active:
+			return fmt.Errorf("%w: %v of %s has stopped signing: only going on is safe", ErrRefused, k, r.Zone)
+		}
+	}
+	r.Keys = inv.Keys
+	r.Old, r.New = current(r.Old, inv.Keys), current(r.New, inv.Keys)
+	return nil
+}
+
+// arrived looks at all servers and says what is still on its way to one of them.
+func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
+	r := v.roll
+	s, err := v.look(ctx, kind)
+	if err != nil {
+		return err
+	}
+	for _, o := range s.Servers {
+		behind := ""
+		switch {
+		case o.Unchecked != "":
+		case o.Unknown != "":
+			behind = o.Unknown
+		case o.Role == RoleChild:
+			behind = r.unlike(o)
+		case !b.Unchanged && r.onItsWay(o):
+			return fmt.Errorf("%w: the parent was asked for the DS of the new key, and %s has %s: wait until every server of the parent shows it; or, if the registrar was not told and will not be: --parent-unchanged", ErrRefused, o.Server, tags(o.DS.Set))
+		}
+		if behind != "" {
+			return fmt.Errorf("%w: %s of %s is behind (%s): going back begins when the last change has arrived everywhere; look with `rollover advance --zone %s`, and try again", ErrRefused, o.Server, r.Zone, behind, r.Zone)
+		}
+	}
+	return nil
+}
+
+// onItsWay says whether a parent server does not show yet what was asked for
+// last, where that was the DS of new without that of old: it may come at any time.
+func (r *Roll) onItsWay(o ServerSighting) bool {
+	return r.Ask != nil && slices.Contains(r.Ask.Sides, New) && !slices.Contains(r.Ask.Sides, Old) && !r.pointsTo(New, o.DS.Set)
+}
+
+// unlike says in which way a server does not show the keys of both sides as
+// PowerDNS has them now.
+func (r *Roll) unlike(o ServerSighting) string {
+	for _, k := range withRoles(r.Keys) {
+		if !slices.ContainsFunc(slices.Concat(r.Old, r.New), k.isThe) {
+			continue
+		}
+		in := slices.ContainsFunc(o.DNSKEY.Keys, k.Matches)
+		signs := slices.ContainsFunc(o.DNSKEY.Signers, k.Matches)
+		data := o.Data == nil || slices.ContainsFunc(o.Data.Signers, k.Matches)
+		switch {
+		case in != k.Published:
+			return fmt.Sprintf("DNSKEY %s, where %v is %s", keyTags(o.DNSKEY.Keys), k, k.state())
+		case k.Published && signs != (k.Active && k.Role.SignsKeys()):
+			return fmt.Sprintf("DNSKEY set signed by %s, where %v is %s", keyTags(o.DNSKEY.Signers), k, k.state())
+		case k.Active && k.Role.SignsData() && !data:
+			return fmt.Sprintf("not all data is signed by %v%s", k, faultOf(o.Data.Faults, k))
+		case !k.Active && o.Data != nil && slices.ContainsFunc(o.Data.Traces, func(t Signature) bool { return t.Tag == k.Tag && t.Algorithm == k.Algorithm }):
+			return fmt.Sprintf("still has signatures by %d", k.Tag)
+		}
+	}
+	return ""
+}
+
+// reverting says whether a rollover goes back and has not asked the parent for
+// anything yet: until it does, what the parent has must stay.
+func (r *Roll) reverting() bool { return r.Ask == nil && strings.HasPrefix(r.Kind, "revert/") }
