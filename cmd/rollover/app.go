@@ -29,9 +29,7 @@ func (m *mouth) app() *cli.App {
 		Commands: m.common([]*cli.Command{
 			m.startCommand(), m.statusCommand(), m.advanceCommand(), m.planCommand(), m.dsCommand(), m.watchCommand(), m.historyCommand(),
 			m.pauseCommand(), m.resumeCommand(), m.cancelCommand(), m.excludeCommand(), m.checkCommand(), m.traceCommand(), m.labCommand(), m.versionCommand(),
-			m.signCommand(), m.unsignCommand(),
-			m.revertCommand(),
-			m.adoptCommand(),
+			m.signCommand(), m.unsignCommand(), m.revertCommand(), m.adoptCommand(),
 		}),
 	}
 }
