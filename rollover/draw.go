@@ -164,7 +164,7 @@ func (d *drawing) waits() {
 				from += (d.at(1) - d.at(0)) * 2 / 5
 			}
 			d.print(`<path class="wait" d="M%d %dH%d"/><path class="tip" d="M%d %dl-8 -4v8z"/><path class="wait" d="M%d %dv10"/>`, from, d.y, d.at(i)-7, d.at(i), d.y, from, d.y-5)
-			d.print(`<text class="note" x="%d" y="%d" text-anchor="end">%s</text>`, d.at(i), d.y+14, w)
+			d.print(`<text class="note" x="%d" y="%d" text-anchor="end">%s</text>`, d.at(i)-3, d.y+14, w)
 			d.y += waitGap
 		}
 	}

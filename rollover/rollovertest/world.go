@@ -62,11 +62,13 @@ type World struct {
 	changes map[string][]change // per server, versions by the time from which it serves them
 	parent  []rollover.DS
 	caches  map[string]cached
-	stored  map[string][]byte
-	decoded string // what roll was decoded from
-	roll    *rollover.Roll
-	Events  []rollover.Event
-	nextKey int
+	// verdicts are those of refused, by the ids of the three versions.
+	verdicts map[[3]string]string
+	stored   map[string][]byte
+	decoded  string // what roll was decoded from
+	roll     *rollover.Roll
+	Events   []rollover.Event
+	nextKey  int
 }
 
 type change struct {
@@ -97,7 +99,7 @@ func New(layout string, ttl TTLs) *World {
 	w := &World{
 		Now: rollover.Instant{Wall: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), BootID: "boot-1"},
 		TTL: ttl, Lag: map[string]time.Duration{}, Down: map[string]bool{}, ZoneKind: rollover.KindMaster,
-		serial: 1, changes: map[string][]change{}, caches: map[string]cached{}, stored: map[string][]byte{},
+		serial: 1, changes: map[string][]change{}, caches: map[string]cached{}, verdicts: map[[3]string]string{}, stored: map[string][]byte{},
 	}
 	w.signed = layout != "unsigned"
 	if w.signed {
@@ -267,7 +269,7 @@ func (w *World) remember() {
 
 // cache notes that a version could be fetched until a moment.
 func (w *World) cache(v version, until time.Time) {
-	key := v.String()
+	key := v.id()
 	if u := until.Add(v.TTL); u.After(w.caches[key].until) {
 		w.caches[key] = cached{v, u}
 	}
@@ -275,31 +277,42 @@ func (w *World) cache(v version, until time.Time) {
 
 // Broken is a combination in caches that does not validate, in words.
 func (w *World) Broken() string {
-	var ds, keys, data []version
-	for key, c := range w.caches {
+	var ds, keys, data []string
+	for id, c := range w.caches {
 		if !c.until.After(w.Now.Wall) {
-			delete(w.caches, key)
+			delete(w.caches, id)
 			continue
 		}
 		switch c.version.Record {
 		case rollover.RecordDS:
-			ds = append(ds, c.version)
+			ds = append(ds, id)
 		case rollover.RecordDNSKEY:
-			keys = append(keys, c.version)
+			keys = append(keys, id)
 		default:
-			data = append(data, c.version)
+			data = append(data, id)
 		}
 	}
 	for _, k := range keys {
 		for _, s := range data {
 			for _, d := range ds {
-				if why := w.refused(d, k, s); why != "" {
-					return fmt.Sprintf("%s: a resolver may hold %v, %v and %v: %s", w.Now.Wall.Format(time.TimeOnly), d, k, s, why)
+				if why := w.judged(d, k, s); why != "" {
+					return fmt.Sprintf("%s: a resolver may hold %v, %v and %v: %s", w.Now.Wall.Format(time.TimeOnly), w.caches[d].version, w.caches[k].version, w.caches[s].version, why)
 				}
 			}
 		}
 	}
 	return ""
+}
+
+// judged is refused for three versions by id, worked out once.
+func (w *World) judged(d, k, s string) string {
+	id := [3]string{d, k, s}
+	why, known := w.verdicts[id]
+	if !known {
+		why = w.refused(w.caches[d].version, w.caches[k].version, w.caches[s].version)
+		w.verdicts[id] = why
+	}
+	return why
 }
 
 // refused says why some validator does not accept what it holds: one that takes
@@ -352,6 +365,14 @@ func chained(d, k version) bool {
 
 func signed(k, s version) bool {
 	return slices.ContainsFunc(s.Signers, func(d rollover.DNSKEY) bool { return slices.Contains(k.Keys, d) })
+}
+
+// id is a version by all that makes it different from others.
+func (v version) id() string {
+	if v.Record == rollover.RecordDS {
+		return fmt.Sprint("DS ", v.DS) // a digest may be wrong
+	}
+	return v.String()
 }
 
 // String is a version by its key tags.
