@@ -135,6 +135,9 @@ func (r *Roll) predict(keys []Key) (KeyVersion, DataVersion, error) {
 	var data DataVersion
 	for _, k := range keys {
 		d := k.DNSKEY()
+		if !k.Published && !k.Active {
+			continue
+		}
 		if k.PublicKey == "" {
 			return set, data, fmt.Errorf("the public key of %v is not known yet: it was in no DNSKEY set that could be believed", k)
 		}
