@@ -45,6 +45,9 @@ func (t *Tool) run(ctx context.Context, c call, limit int) (output, error) {
 	stdout := &capped{limit: limit, exceeded: tooLong}
 	stderr := &capped{limit: limit, exceeded: tooLong}
 	cmd := command(ctx, c.argv)
+	if t.Inherit != nil {
+		cmd.ExtraFiles = []*os.File{t.Inherit}
+	}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err := cmd.Run()
 	if errors.Is(err, exec.ErrWaitDelay) {

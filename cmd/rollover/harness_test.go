@@ -27,7 +27,7 @@ type harness struct {
 	lab    *lab.Lab
 	config string
 	log    string // of every call of pdnsutil and pdns_control
-	mode   string // file that says how pdnsutil misbehaves: fail, hang, dead, talk
+	mode   string // file that says how pdnsutil misbehaves: fail, hang, dead, talk, garbage, noise, wait
 	random *rand.Rand
 
 	mu       sync.Mutex
@@ -68,6 +68,9 @@ case " $* " in *-zone-key*) write=write ;; esac
 case "$(cat %s 2>/dev/null) $write" in
 "fail write") %[4]s "$@"; exit 1 ;;
 "hang write") %[4]s "$@"; sleep 600 & sleep 600 ;;
+"noise write") %[4]s "$@" >&2; printf '\033[2J%%s\n' "<html>502 Bad Gateway"; exit 0 ;;
+"wait write") read gate <%[3]s.gate ;;
+"garbage "*) printf '\033[2J%%s\n' "<html>502 Bad Gateway"; exit 0 ;;
 "dead "*) echo "Error: Unable to launch gsqlite3 connection" >&2; exit 1 ;;
 "talk "*) echo "Nov 23 12:48:30 gsqlite3: connection successful" ;;
 esac
