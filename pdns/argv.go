@@ -15,16 +15,17 @@ import (
 type call struct {
 	zone string // zones it is about, for errors
 	argv []string
+	slow string // what to do when it takes too long
 }
 
 // pdnsutil is a call of pdnsutil. Callers pass "--" before the command,
 // because pdnsutil 4.7 to 5.1 takes options anywhere, also after it.
 func (t *Tool) pdnsutil(zone string, args ...string) call {
-	return call{zone, slices.Concat(t.Command, t.options(), args)}
+	return call{zone, slices.Concat(t.Command, t.options(), args), remedyTimeout}
 }
 
 func (t *Tool) control(zone string, args ...string) call {
-	return call{zone, slices.Concat(t.Control, t.options(), args)}
+	return call{zone, slices.Concat(t.Control, t.options(), args), remedyDeaf}
 }
 
 func (t *Tool) options() []string {

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,11 @@ type Tool struct {
 	// Timeout is how long one command may take, 60 s when zero. pdnsutil
 	// itself waits for ever on a locked database.
 	Timeout time.Duration
+
+	// Inherit is held open by each command, nil for nothing. With a file that
+	// is locked, a command that outlives us, because we were killed, keeps the
+	// lock: nobody acts beside it.
+	Inherit *os.File
 }
 
 var _ rollover.Signer = (*Tool)(nil)
