@@ -1,5 +1,7 @@
 package rollover
 
+import "time"
+
 // Commands opens Roll.commands to the proof of the table.
 func (r *Roll) Commands(s Step) []Command { return r.commands(s) }
 
@@ -23,3 +25,6 @@ func (k Kind) StatementKeys() []string {
 	}
 	return out
 }
+
+// Hold opens Policy.hold to tests.
+func (p Policy) Hold(ttl time.Duration) time.Duration { return p.hold(ttl) }
