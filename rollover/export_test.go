@@ -28,3 +28,11 @@ func (k Kind) StatementKeys() []string {
 
 // Hold opens Policy.hold to tests.
 func (p Policy) Hold(ttl time.Duration) time.Duration { return p.hold(ttl) }
+
+// ProofAccepts is what the proof holds of a combination (prove_world_test.go).
+// Keys are bits; algorithms is the keys of each algorithm.
+func ProofAccepts(algorithms []uint8, ds, has, by, data uint8) bool {
+	c := cast{algorithms: algorithms}
+	keys := version{has: has, by: by}
+	return ds == 0 || c.chained(version{has: ds}, keys) && c.signed(keys, version{by: data})
+}

@@ -270,7 +270,7 @@ func (w *World) Broken() string {
 	}
 	for _, k := range keys {
 		for _, d := range ds {
-			if !chained(d, k) {
+			if !chained(Zone, d, k) {
 				return fmt.Sprintf("%s: a resolver may hold %v and %v", w.Now.Wall.Format(time.TimeOnly), d, k)
 			}
 		}
@@ -285,10 +285,10 @@ func (w *World) Broken() string {
 
 // chained says whether some DS points to a key of the set that signed it (RFC
 // 6840 section 5.11: one path is enough). No DS at all is insecure, which is fine.
-func chained(d, k version) bool {
+func chained(zone string, d, k version) bool {
 	for _, have := range d.DS {
 		for _, key := range k.Signers {
-			want, err := key.DS(Zone, have.DigestType)
+			want, err := key.DS(zone, have.DigestType)
 			if err == nil && have == want && slices.Contains(k.Keys, key) {
 				return true
 			}
@@ -299,6 +299,13 @@ func chained(d, k version) bool {
 
 func signed(k, s version) bool {
 	return slices.ContainsFunc(s.Signers, func(d rollover.DNSKEY) bool { return slices.Contains(k.Keys, d) })
+}
+
+// Accepted is what worlds hold of a combination that some resolver has: a DS
+// set, a DNSKEY set and data.
+func Accepted(zone string, ds []rollover.DS, keys rollover.KeyVersion, data rollover.DataVersion) bool {
+	k := version{Keys: keys.Keys, Signers: keys.Signers}
+	return chained(zone, version{DS: ds}, k) && (len(ds) == 0 || signed(k, version{Signers: data.Signers}))
 }
 
 // String is a version by its key tags.
