@@ -70,11 +70,9 @@ func FuzzDossier(f *testing.F) {
 			f.Add(uint8(i), moment, uint8(0), uint16(moment)*7, `null`, uint16(99), `{"x":[1]}`)
 		}
 	}
+	worlds := pastWorlds{}
 	f.Fuzz(func(t *testing.T, roll, moment, order uint8, place1 uint16, value1 string, place2 uint16, value2 string) {
-		c := rollings()[int(roll)%len(rollings())]
-		w := rollovertest.New(c.layout, unequal)
-		start(t, w, tight(), c.order)
-		drift(t, w, int(moment)%60)
+		w := worlds.at(t, int(roll)%len(rollings()), int(moment)%60)
 		raw, ok := dossierWith(t, w, edit{place1, value1}, edit{place2, value2})
 		if !ok {
 			return
@@ -94,13 +92,27 @@ func FuzzDossier(f *testing.F) {
 	})
 }
 
-// drift lets n units pass, with a tick in each.
-func drift(t *testing.T, w *rollovertest.World, n int) {
-	for range n {
+// pastWorlds is, for each sort of rollover, the worlds as they were after so
+// many units with a tick in each: they are the same in every run.
+type pastWorlds map[int][]*rollovertest.World
+
+// at is a world of its own at a moment of a rollover.
+func (p pastWorlds) at(t *testing.T, roll, moment int) *rollovertest.World {
+	t.Helper()
+	if len(p[roll]) == 0 {
+		c := rollings()[roll]
+		w := rollovertest.New(c.layout, unequal)
+		start(t, w, tight(), c.order)
+		p[roll] = append(p[roll], w)
+	}
+	for len(p[roll]) <= moment {
+		w := p[roll][len(p[roll])-1].Clone()
 		tick(t, w, tight())
 		w.ServeParent(tight())
 		w.Advance(unit)
+		p[roll] = append(p[roll], w)
 	}
+	return p[roll][moment].Clone()
 }
 
 // edit puts a JSON value in the place of another; text that is no JSON is put

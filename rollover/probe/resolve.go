@@ -46,7 +46,7 @@ func parsePlace(text string, port uint16) (place, error) {
 
 func isHost(name string) bool {
 	_, ok := dns.IsDomainName(name)
-	odd := func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(":[]/", c) }
+	odd := func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`:[]/\`, c) }
 	return ok && name != "" && name != "." && !strings.ContainsFunc(name, odd)
 }
 

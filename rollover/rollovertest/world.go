@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -108,6 +109,18 @@ func New(layout string, ttl TTLs) *World {
 	w.publishZone()
 	w.Advance(0)
 	return w
+}
+
+// Clone is a world that goes its own way from here.
+func (w *World) Clone() *World {
+	out := *w
+	out.Lag, out.Down, out.Metadata = maps.Clone(w.Lag), maps.Clone(w.Down), maps.Clone(w.Metadata)
+	out.Keys, out.Log, out.Events, out.parent = slices.Clone(w.Keys), slices.Clone(w.Log), slices.Clone(w.Events), slices.Clone(w.parent)
+	out.caches, out.stored, out.changes = maps.Clone(w.caches), maps.Clone(w.stored), map[string][]change{}
+	for where, list := range w.changes {
+		out.changes[where] = slices.Clone(list)
+	}
+	return &out
 }
 
 // AddKey adds a key as an operator would by hand, algorithm 13.
