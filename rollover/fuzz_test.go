@@ -3,6 +3,7 @@ package rollover_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -145,7 +146,8 @@ func dossierWith(t *testing.T, w *rollovertest.World, edits ...edit) ([]byte, bo
 	if raw, err = json.Marshal(tree); err != nil {
 		t.Fatal(err)
 	}
-	return raw, json.Unmarshal(raw, new(rollover.Dossier)) == nil
+	_, err = (&forged{raw: raw}).Load(rollovertest.Zone)
+	return raw, err == nil
 }
 
 func (e edit) parse() any {
@@ -258,7 +260,7 @@ func (j *forged) Load(zone string) (rollover.Dossier, error) {
 	var d rollover.Dossier
 	err := json.Unmarshal(j.raw, &d)
 	d.Zone = zone // as the store does
-	return d, err
+	return d, errors.Join(err, d.Sound())
 }
 
 func (j *forged) Save(entries ...rollover.Entry) error {
