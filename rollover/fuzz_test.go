@@ -18,7 +18,7 @@ import (
 // line takes for an option, and that is accepted again as the same, however its
 // letters are written.
 func FuzzParseZone(f *testing.F) {
-	for _, s := range []string{".", "example.com", "Example.COM.", "-x", "a..b", "*.a", "0/25.2.0.192.in-addr.arpa", "a.-b", strings.Repeat("a.", 126) + "a"} {
+	for _, s := range []string{".", "example.com", "Example.COM.", "-x", "a..b", "*.a", "0/25.2.0.192.in-addr.arpa", "a.-b", "\u212a.example", "\u0130", strings.Repeat("a.", 126) + "a"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -28,6 +28,9 @@ func FuzzParseZone(f *testing.F) {
 		}
 		if again, err := rollover.ParseZone(name); err != nil || again != name {
 			t.Errorf("%q is %q, which is %q: %v", text, name, again, err)
+		}
+		if strings.ContainsFunc(text, func(c rune) bool { return c > '~' }) {
+			t.Errorf("%q is taken for %q", text, name)
 		}
 		if upper, err := rollover.ParseZone(strings.ToUpper(text)); err != nil || upper != name {
 			t.Errorf("in capitals %q is %q and not %q: %v", text, upper, name, err)
