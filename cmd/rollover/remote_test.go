@@ -66,7 +66,7 @@ func (h *harness) frontEndDown(other lab.FrontEnd) {
 	if err := h.lab.StopServer(other.Address); err != nil {
 		h.t.Fatal(err)
 	}
-	if o := h.rollover("start", zone); !strings.Contains(o.stderr+o.stdout, "start pdns_server") || !strings.Contains(o.stderr+o.stdout, other.ConfigDir) {
+	if o := h.rollover("start", zone); o.code != 69 || !strings.Contains(o.stderr+o.stdout, "start pdns_server") || !strings.Contains(o.stderr+o.stdout, other.ConfigDir) {
 		h.t.Errorf("a front end is down: %v", o)
 	}
 	if got := h.controls(zone); !slices.Equal(got, []string{"pdns_control purge", "pdns_control_2 purge"}) {
