@@ -33,11 +33,13 @@ type config struct {
 }
 
 type pdnsutilConfig struct {
-	Command    []string `toml:"command"`
-	Control    []string `toml:"control"`
-	ConfigDir  string   `toml:"config_dir"`
-	ConfigName string   `toml:"config_name"`
-	Timeout    duration `toml:"timeout"`
+	Command    []string   `toml:"command"`
+	Control    []string   `toml:"control"`
+	Controls   [][]string `toml:"controls"`
+	Shells     []string   `toml:"shells"`
+	ConfigDir  string     `toml:"config_dir"`
+	ConfigName string     `toml:"config_name"`
+	Timeout    duration   `toml:"timeout"`
 }
 
 type dnsConfig struct {
@@ -76,7 +78,7 @@ func defaults() config {
 	return config{
 		State: "/var/lib/rollover/rollover.db",
 		Pdnsutil: pdnsutilConfig{
-			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Timeout: duration(time.Minute),
+			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Controls: [][]string{}, Shells: []string{"ssh"}, Timeout: duration(time.Minute),
 		},
 		DNS: dnsConfig{
 			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, TrustAnchors: defaultAnchors, Timeout: duration(5 * time.Second),
@@ -159,6 +161,9 @@ func (c config) check() error {
 	case c.Pdnsutil.Timeout <= 0 || c.DNS.Timeout <= 0:
 		return errors.New("a timeout must be longer than 0")
 	}
+	if err := checkControls(c.Pdnsutil.Control, c.Pdnsutil.Controls); err != nil {
+		return fmt.Errorf("pdnsutil: %w", err)
+	}
 	for name := range c.Policy {
 		p, err := c.policy(name)
 		if err != nil {
@@ -178,6 +183,20 @@ func (c config) check() error {
 		return fmt.Errorf("notify: %w", err)
 	}
 	return c.checkDrivers()
+}
+
+// checkControls refuses further front ends that nobody could notify for, and
+// commands without a program.
+func checkControls(control []string, controls [][]string) error {
+	if len(controls) > 0 && len(control) == 0 {
+		return errors.New("controls has servers and control has none: put the one that notifies secondaries into control")
+	}
+	for _, command := range controls {
+		if len(command) == 0 || command[0] == "" {
+			return errors.New("controls is a list of commands, as in [[\"ssh\", \"ns2\", \"pdns_control\"], [\"ssh\", \"ns3\", \"pdns_control\"]]; one of them is empty")
+		}
+	}
+	return nil
 }
 
 func (c config) checkZones() error {

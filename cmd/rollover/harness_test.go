@@ -47,6 +47,7 @@ func newHarness(t testing.TB, margin string, o lab.Options) *harness {
 	if missing := lab.Missing(); len(missing) > 0 {
 		t.Fatalf("Debian packages are missing: apt-get install %s", strings.Join(missing, " "))
 	}
+	o.PDNSRoot = os.Getenv("PDNS_ROOT") // another version, see docs/versions.md
 	l, err := lab.Start(context.Background(), o)
 	if err != nil {
 		t.Fatalf("starting the lab: %v", err)

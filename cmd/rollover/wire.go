@@ -54,7 +54,7 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 	}
 	w := &world{config: config, db: store.At(config.State)}
 	w.tool = &pdns.Tool{
-		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control,
+		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control, FrontEnds: config.Pdnsutil.Controls, Shells: config.Pdnsutil.Shells,
 		ConfigDir: config.Pdnsutil.ConfigDir, ConfigName: config.Pdnsutil.ConfigName, Timeout: time.Duration(config.Pdnsutil.Timeout),
 	}
 	w.probe = &probe.Client{
