@@ -155,6 +155,7 @@ type Need struct {
 	Remaining time.Duration `json:"remaining"`
 	Actor     Actor         `json:"actor"`
 	Gone      bool          `json:"gone,omitempty"`     // what an earlier step relied on is not seen any more
+	Hollow    bool          `json:"hollow,omitempty"`   // what a new DS rests on at the zone's name servers is gone, or being earned anew
 	Anew      bool          `json:"anew,omitempty"`     // it was gone, or not answered for by a server, and is being earned anew
 	Findings  []Finding     `json:"findings,omitempty"` // why a step that takes something away is not entered, though its waits hold
 	Records   []Record      `json:"records"`            // that the waits speak of
