@@ -30,4 +30,8 @@
 //	127.0.53.12, 13   127.0.53.3 only: validating, and not, for delv
 //	127.0.53.14, 15   127.0.53.4 only
 //	127.0.53.16, 17   127.0.53.9 only
+//
+// StartCombinations builds a third, with a zone for each combination of keys,
+// signers and DS records that a test asks for, on 127.0.53.3, for the resolvers
+// at 127.0.53.5, 10 and 11.
 package lab

@@ -15,15 +15,6 @@ import (
 	"rollover/rollover/chain"
 )
 
-func decode(t *testing.T, text string) []byte {
-	t.Helper()
-	raw, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
 func encode(raw []byte) string { return base64.StdEncoding.EncodeToString(raw) }
 
 func same(t *testing.T, what string, got, expected any) {
