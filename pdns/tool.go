@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +47,11 @@ type Tool struct {
 	// Timeout is how long one command may take, 60 s when zero. pdnsutil
 	// itself waits for ever on a locked database.
 	Timeout time.Duration
+
+	// Inherit is held open by each command, nil for nothing. With a file that
+	// is locked, a command that outlives us, because we were killed, keeps the
+	// lock: nobody acts beside it.
+	Inherit *os.File
 }
 
 var _ rollover.Signer = (*Tool)(nil)
@@ -246,7 +252,7 @@ func (t *Tool) purge(ctx context.Context, names []string) error {
 	about := strings.Join(names, " ")
 	failed := []error{t.purgeOne(ctx, t.control(about, operands...))}
 	for _, frontEnd := range t.FrontEnds {
-		failed = append(failed, t.purgeOne(ctx, t.call(about, frontEnd, operands)))
+		failed = append(failed, t.purgeOne(ctx, t.call(about, remedyDeaf, frontEnd, operands)))
 	}
 	return errors.Join(failed...)
 }

@@ -2,6 +2,7 @@ package rollover_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -183,6 +184,31 @@ func sampleSmall(s *rollover.Sighting) {
 			small := *v
 			small.TTL = 1
 			s.Servers[i].Data = &small
+		}
+	}
+}
+
+// A plan that is printed before anything was made makes the new key once, and
+// speaks of it as NEW afterwards.
+func TestPlanMakesTheNewKeyOnce(t *testing.T) {
+	for _, order := range []rollover.Order{{Type: "ksk"}, {Type: "algorithm", Algorithm: 15}} {
+		w := rollovertest.New("split", unequal)
+		order.Zone = rollovertest.Zone
+		d, err := w.Engine(tight()).Prepare(context.Background(), order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := rollover.Plan(*d.Roll, d.Ledger, tight(), w.Clock().Wall, func(c rollover.Command) string { return w.Explain(rollovertest.Zone, c) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var commands []string
+		for _, s := range plan {
+			commands = append(commands, s.Commands...)
+		}
+		all := strings.Join(commands, "\n")
+		if n := strings.Count(all, "create"); n != len(d.Roll.SpecNew) || !strings.Contains(all, "NEW") {
+			t.Errorf("%s: %d keys are made, expected %d:\n%s", order.Type, n, len(d.Roll.SpecNew), all)
 		}
 	}
 }

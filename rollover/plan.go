@@ -3,6 +3,7 @@ package rollover
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ func Plan(r Roll, l Ledger, p Policy, now time.Time, explain func(Command) strin
 	earliest := now
 	for i, s := range kind.Steps {
 		out[i] = r.planStep(s, l, p, explain)
+		if len(r.New) == 0 && slices.ContainsFunc(r.commands(s), func(c Command) bool { return c.Verb == VerbCreate }) {
+			r.New = r.SpecNew // what comes after finds them made
+		}
 		if i <= at {
 			out[i].DoneAt, out[i].Commands = r.doneAt(s.Name), []string{}
 			continue

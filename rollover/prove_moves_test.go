@@ -3,7 +3,6 @@ package rollover
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // What may happen next in a world: rollover ticks or does not, servers take
@@ -177,7 +176,7 @@ func (m *mover) register() {
 }
 
 // cdsDriven says whether the parent takes the DS set from CDS records.
-func (p *proof) cdsDriven() bool { return strings.HasSuffix(p.kind.Method, "-cds") }
+func (p *proof) cdsDriven() bool { return p.kind.CDS }
 
 // pointable is the keys that PowerDNS makes CDS records of.
 func (p *proof) pointable() (keys uint8) {
@@ -411,6 +410,9 @@ func (m *mover) hands() {
 	}
 	if w := m.from; !s.roll.State.Ended() && w.spend(faultCancel) {
 		m.ordered(orderCancel, w)
+	}
+	if w := m.from; !s.roll.State.Ended() && w.spend(faultRevert) {
+		m.ordered(orderRevert, w)
 	}
 	if meddled || s.roll.State.Ended() || m.from.flags&hurt != 0 {
 		return

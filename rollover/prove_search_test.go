@@ -33,6 +33,7 @@ const (
 	faultForged         // the answers of the parent are forged in one look
 	faultEdit           // the keys are changed by hand
 	faultCancel         // the operator cancels
+	faultRevert         // the operator goes back to the old keys
 	faultSwitch         // somebody switches from old to new by hand
 )
 
@@ -46,6 +47,9 @@ type family struct {
 	policy func(*Policy)
 	// heavy is left to `make prove` for rows whose keys sign both records.
 	heavy bool
+	// many sorts of faults at once are left to it for all rows; of one broad sort
+	// every row is searched each day, where its keys sign one record.
+	many, broad bool
 	// unseen lets servers flap and TTLs change between two looks unnoticed.
 	unseen bool
 }
@@ -128,7 +132,7 @@ func proofPolicy() Policy {
 func (p *proof) setStatements() {
 	longest := time.Duration(0)
 	for _, k := range p.kinds {
-		if k.Type != p.kind.Type && k.Type != "cancel" {
+		if !p.reaches(k) {
 			continue
 		}
 		for _, st := range k.statements() {
@@ -146,6 +150,18 @@ func (p *proof) setStatements() {
 	if p.family.may[faultBack]+p.family.may[faultForward] > 0 {
 		p.maxGap += jump
 	}
+}
+
+// reaches says whether a rollover of this proof can come to be run by a row: its
+// own, the one it is rescued to, and those that it is taken back by.
+func (p *proof) reaches(k Kind) bool {
+	switch k.Type {
+	case "cancel":
+		return k.Method == p.kind.Cancel
+	case "revert":
+		return k.Method == p.kind.Revert
+	}
+	return k.Type == p.kind.Type
 }
 
 // ttl is the TTL of a record in seconds.

@@ -151,8 +151,11 @@ func (p *proof) relevant(r Roll) []int {
 	if kind.Rescue != "" && !kind.newSigns(at) {
 		add(p.kindNamed(kind.Type + "/" + kind.Rescue).Steps)
 	}
-	if p.orders {
-		add(p.kindNamed("cancel/" + r.Type).Steps)
+	if p.orders && kind.Cancel != "" {
+		add(p.kindNamed("cancel/" + kind.Cancel).Steps)
+	}
+	if p.family.may[faultRevert] > 0 && kind.Revert != "" {
+		add(p.kindNamed("revert/" + kind.Revert).Steps)
 	}
 	slices.Sort(out)
 	if 2*len(out) > maxHeld {
@@ -363,11 +366,13 @@ var proofOrders = []struct {
 }{
 	{"resume", func(e *Engine) error { return e.Resume(context.Background(), proofZone, "") }},
 	{"cancel", func(e *Engine) error { return e.Cancel(context.Background(), proofZone, "") }},
+	{"revert", func(e *Engine) error { return e.Revert(context.Background(), Back{Zone: proofZone}) }},
 }
 
 const (
 	orderResume = iota + 1
 	orderCancel
+	orderRevert
 )
 
 // bench is the world as the engine meets it in one tick.
