@@ -32,7 +32,7 @@ func (t *Tool) control(zone string, args ...string) call {
 // call is a command with words added to it: quoted once for each program of
 // the command that passes its words through a shell. The command itself is
 // the operator's and stays as it was written.
-func (t *Tool) call(zone, slow string, command, words []string) call {
+func (t *Tool) call(zone, remedy string, command, words []string) call {
 	argv := slices.Concat(command, words)
 	added := argv[len(command):]
 	for _, program := range command {
@@ -43,7 +43,7 @@ func (t *Tool) call(zone, slow string, command, words []string) call {
 			added[i] = quote(word)
 		}
 	}
-	return call{zone, argv, slow}
+	return call{zone, argv, remedy}
 }
 
 func (t *Tool) options() []string {

@@ -142,7 +142,7 @@ func TestQuotedOnceForEachShell(t *testing.T) {
 		{[]string{"rsync", "--rsh=/usr/bin/ssh", "x"}, "a.test$"},
 	} {
 		was := slices.Clone(c.command)
-		got := tool.call("", "", c.command, []string{"purge", "a.test$"}).argv
+		got := tool.call("", remedyTimeout, c.command, []string{"purge", "a.test$"}).argv
 		if want := append(was, "purge", c.want); !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}

@@ -58,7 +58,7 @@ func (v *visit) known(ctx context.Context) (Inventory, error) {
 // data: a record with a larger TTL may have come in since start, and pdnsutil
 // and databases change records without changing the SOA serial.
 func (v *visit) refreshContents(ctx context.Context, step Step) error {
-	changes := func(a Action) bool { return a.Verb == activate || a.Verb == deactivate }
+	changes := func(a Action) bool { return a.Verb == activate || a.Verb == activateEntry || a.Verb == deactivate }
 	if !slices.ContainsFunc(step.Actions, changes) || !v.roll.signsData() {
 		return nil
 	}

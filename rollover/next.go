@@ -147,7 +147,7 @@ func (k Kind) unmet(r *Roll, at int, l Ledger, s Sighting, p Policy) *Need {
 	for _, w := range step.Waits {
 		need.weigh(r, w, l, s, p)
 	}
-	if step.TakesAway() {
+	if step.TakesAway() || k.asksFirst(at) {
 		for _, done := range k.Steps[:at+1] {
 			for _, w := range done.Waits {
 				need.watch(r, w, l, s, p)
@@ -159,6 +159,14 @@ func (k Kind) unmet(r *Roll, at int, l Ledger, s Sighting, p Policy) *Need {
 	}
 	need.Actor = need.actor(s)
 	return need
+}
+
+// asksFirst says whether a step up to at has asked for a first DS: until it is
+// there, what it rests on stays under watch.
+func (k Kind) asksFirst(at int) bool {
+	return slices.ContainsFunc(k.Steps[:at+1], func(s Step) bool {
+		return slices.ContainsFunc(s.Actions, func(a Action) bool { return a.Adds })
+	})
 }
 
 // weigh adds a wait to the need if it does not hold.
@@ -186,6 +194,7 @@ func (n *Need) watch(r *Roll, w Wait, l Ledger, s Sighting, p Policy) {
 	lags, left := n.weigh(r, w, l, s, p)
 	n.Gone = n.Gone || slices.ContainsFunc(lags, func(l Lag) bool { return l.Bad })
 	n.Anew = n.Anew || left > 0
+	n.Hollow = n.Hollow || w.Record != RecordDS && !w.Courtesy && (left > 0 || slices.ContainsFunc(lags, func(l Lag) bool { return l.Bad }))
 }
 
 func (n *Need) add(w Wait, lags []Lag) {
@@ -226,7 +235,7 @@ func (r *Roll) left(st Statement, l Ledger, s Sighting, p Policy) time.Duration 
 	hold := p.hold(r.ttl(st, l, p))
 	left := time.Duration(0)
 	for _, v := range r.counting(st.Record, s) {
-		left = max(left, hold-r.Held[st.String()][v.place()].Earned)
+		left = max(left, hold-max(r.Held[st.String()][v.place()].Earned, 0))
 	}
 	return left
 }

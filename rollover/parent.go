@@ -36,10 +36,20 @@ func (r *Roll) Parent(p Policy) ParentDS {
 	if r.unsettled() {
 		out.Keep, out.Remove = slices.Concat(out.Keep, out.Remove), nil
 	}
-	if r.State == StateBlocked {
+	if r.State == StateBlocked || r.hollow() {
 		out.Add = nil
 	}
 	return out
+}
+
+// hollow says that nothing must come at the parent either: a first DS, and one
+// of another algorithm (which some validators insist on as soon as it is there),
+// would meet a name server that does not show what it rests on.
+func (r *Roll) hollow() bool {
+	if r.Ask == nil || r.Type != "sign" && r.Type != "algorithm" {
+		return false
+	}
+	return len(r.Held) == 0 || r.Need != nil && r.Need.Hollow
 }
 
 // unsettled says that the keys or the servers are not as they were when the

@@ -65,7 +65,7 @@ func safeTable(t *testing.T) string {
 // the family means nothing for it, or breaks it by itself (docs/proof.md).
 func elsewhere(k Kind, f family) string {
 	core := []string{"zsk/pre-publish", "ksk/double-ds", "ksk/double-signature", "csk/double-ds", "csk/double-signature"}
-	fallsBack := f.may[faultFallBack] > 0 && (k.CDS || k.Type == "algorithm" || k.Type == "sign")
+	fallsBack := f.may[faultFallBack] > 0 && k.CDS
 	switch {
 	case fallsBack, f.may[faultCrash] > 0 && k.Type == "algorithm", f.may[faultCancel] > 0 && k.Cancel == "", f.may[faultRevert] > 0 && k.Revert == "":
 		return "-"

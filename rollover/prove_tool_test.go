@@ -64,7 +64,7 @@ func bareRoll(r Roll) Roll {
 		r.Steps[i].At = time.Time{}
 	}
 	if r.Need != nil {
-		n := Need{Gone: r.Need.Gone, Anew: r.Need.Anew}
+		n := Need{Gone: r.Need.Gone, Hollow: r.Need.Hollow, Anew: r.Need.Anew}
 		if r.Need = nil; n.Gone || n.Anew {
 			r.Need = &n
 		}
@@ -145,7 +145,7 @@ func (p *proof) relevant(r Roll) []int {
 		return nil
 	}
 	add(kind.Steps[at+1:])
-	if slices.ContainsFunc(kind.Steps[at+1:], Step.TakesAway) {
+	if slices.ContainsFunc(kind.Steps[at+1:], Step.TakesAway) || kind.asksFirst(at) {
 		add(without(kind, func(w Wait) bool { return w.Courtesy }).Steps[:at+1])
 	}
 	if kind.Rescue != "" && !kind.newSigns(at) {

@@ -1,6 +1,7 @@
 package rollover
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -154,6 +155,7 @@ type Need struct {
 	Remaining time.Duration `json:"remaining"`
 	Actor     Actor         `json:"actor"`
 	Gone      bool          `json:"gone,omitempty"`     // what an earlier step relied on is not seen any more
+	Hollow    bool          `json:"hollow,omitempty"`   // what a new DS rests on at the zone's name servers is gone, or being earned anew
 	Anew      bool          `json:"anew,omitempty"`     // it was gone, or not answered for by a server, and is being earned anew
 	Findings  []Finding     `json:"findings,omitempty"` // why a step that takes something away is not entered, though its waits hold
 	Records   []Record      `json:"records"`            // that the waits speak of
@@ -194,6 +196,23 @@ type Dossier struct {
 	Ledger   Ledger     `json:"ledger"`
 	Excluded []Excluded `json:"excluded,omitempty"`
 	Clock    Instant    `json:"clock"` // of the last tick that touched this zone
+}
+
+// Sound says why a dossier is none that rollover has stored, though it decodes;
+// nil if it may be one.
+func (d Dossier) Sound() error {
+	r := d.Roll
+	switch {
+	case r == nil:
+		return nil
+	case r.Zone != d.Zone:
+		return fmt.Errorf("its rollover is of the zone %q", r.Zone)
+	case !slices.Contains([]State{StateActive, StatePaused, StateBlocked, StateDone, StateCancelled}, r.State):
+		return fmt.Errorf("its rollover has the state %q", r.State)
+	case r.State == StateBlocked && r.Block == nil:
+		return errors.New("its rollover is blocked, and does not say why")
+	}
+	return nil
 }
 
 // Event is one line of history, never changed once written.

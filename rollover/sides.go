@@ -48,7 +48,7 @@ func chooseKind(o Order, inv Inventory, p Policy) (Kind, error) {
 		kindType = "zsk"
 	}
 	converts := kindType == "csk" && o.To != "" && o.To != layoutOf(inv.Keys)
-	method := cmp.Or(o.Method, o.urgentMethod(kindType, converts), usualMethod(kindType, p))
+	method := cmp.Or(o.Method, o.urgentMethod(kindType, converts, p), usualMethod(kindType, p))
 	if converts {
 		method = "convert-" + strings.TrimPrefix(method, "convert-")
 	}

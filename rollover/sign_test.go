@@ -244,3 +244,46 @@ func TestSignAsksValidators(t *testing.T) {
 		t.Errorf("it is %s at %s, need %+v", r.State, r.Step, r.Need)
 	}
 }
+
+// After the DS was asked for, a name server serves the unsigned zone again: until
+// it is mended, and caches have forgotten that, nobody is to hand over the DS.
+func TestNoFirstDSWhileAServerFellBack(t *testing.T) {
+	w := rollovertest.New("unsigned", unequal)
+	p := tight()
+	w.Operator = func(*rollovertest.World, []rollover.DS) {}
+	start(t, w, p, rollover.Order{Type: "sign"})
+	toStep(t, w, p, "submit")
+	look := func(fallen bool) rollover.ParentDS {
+		tickSeeing(t, w, p, func(s *rollover.Sighting) {
+			for i := range s.Servers {
+				if fallen && s.Servers[i].Name == "ns2" && s.Servers[i].DNSKEY != nil {
+					s.Servers[i].DNSKEY = &rollover.KeyVersion{TTL: 240}
+				}
+			}
+		})
+		whole(t, w, unit)
+		return w.Roll().Parent(p)
+	}
+	if todo := look(false); len(todo.Add) != 1 {
+		t.Fatalf("asked to add %v, expected one DS", todo.Add)
+	}
+	if todo := look(true); len(todo.Add) != 0 {
+		t.Errorf("asked to add %v while ns2 is unsigned", todo.Add)
+	}
+	if need := w.Roll().Need; need == nil || !need.Gone {
+		t.Errorf("need %+v, expected it to tell that something is gone", need)
+	}
+	for range int(unequal.DNSKEY / unit) {
+		if todo := look(false); len(todo.Add) != 0 {
+			t.Errorf("asked to add %v while caches may hold what ns2 served", todo.Add)
+		}
+	}
+	if todo := look(false); len(todo.Add) != 1 {
+		t.Errorf("asked to add %v in the end, need %+v", todo.Add, w.Roll().Need)
+	}
+	w.Operator = nil
+	drive(t, w, p, 60)
+	if w.Roll().State != rollover.StateDone {
+		t.Errorf("it is %s, need %+v", w.Roll().State, w.Roll().Need)
+	}
+}

@@ -32,16 +32,20 @@ func (k Kind) hurried() Kind {
 
 // urgentMethod is the method of a type that lets its steps run side by side;
 // empty where there is none faster than the usual one.
-func (o Order) urgentMethod(kindType string, converts bool) string {
+//
+// With CDS it is double-signature: the parent adds the DS when it likes.
+func (o Order) urgentMethod(kindType string, converts bool, p Policy) string {
 	switch {
 	case !o.Urgent || converts:
 		return ""
 	case kindType == "zsk":
 		return "double-signature"
-	case kindType == "ksk", kindType == "csk":
-		return "double-rrset"
+	case kindType != "ksk" && kindType != "csk":
+		return ""
+	case p.CDS:
+		return "double-signature"
 	}
-	return ""
+	return "double-rrset"
 }
 
 // TradeOff is what an urgent rollover gives up for speed, in sentences.

@@ -86,3 +86,16 @@ func TestTradeOff(t *testing.T) {
 		t.Error("a registrar that replaces is told to add")
 	}
 }
+
+// A parent that follows CDS has its own urgent way: new signs at once, and the
+// parent adds its DS when it likes.
+func TestUrgentByCDS(t *testing.T) {
+	for layout, kind := range map[string]string{"split": "ksk", "csk": "csk"} {
+		w := rollovertest.New(layout, unequal)
+		p := byCDS()
+		start(t, w, p, rollover.Order{Type: kind, Urgent: true})
+		if r := w.Roll(); r.Method != "double-signature-cds" || !r.Urgent {
+			t.Errorf("%s goes by %s, urgent %v", kind, r.Method, r.Urgent)
+		}
+	}
+}

@@ -102,9 +102,7 @@ func loadConfig(path string) (config, error) {
 	case err != nil:
 		return c, fmt.Errorf("%w: reading it: %w", errConfig, err)
 	}
-	decoder := toml.NewDecoder(bytes.NewReader(raw))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&c); err != nil {
+	if err := c.decode(raw); err != nil {
 		return c, fmt.Errorf("%w: %s: %s", errConfig, c.path, positioned(err))
 	}
 	if len(c.DNS.Resolvers) == 0 {
@@ -114,6 +112,13 @@ func loadConfig(path string) (config, error) {
 		return c, fmt.Errorf("%w: %s: %w", errConfig, c.path, err)
 	}
 	return c, nil
+}
+
+// decode takes in what the text of a configuration file sets.
+func (c *config) decode(raw []byte) error {
+	decoder := toml.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(c)
 }
 
 // positioned is an error of the TOML decoder with the line and a caret.
@@ -213,10 +218,10 @@ func hasPolicy(policies map[string]policyConfig, name string) bool {
 
 func checkPolicy(p rollover.Policy) error {
 	switch {
-	case p.Factor < 1:
-		return fmt.Errorf("factor = %g: it must not be below 1, or caches would outlive the wait", p.Factor)
-	case p.Margin < 0:
-		return errors.New("margin must not be negative")
+	case !(p.Factor >= 1 && p.Factor <= 100): // nan is neither
+		return fmt.Errorf("factor = %g: it must not be below 1, or caches would outlive the wait, nor above 100", p.Factor)
+	case p.Margin < 0 || p.Margin > longestTTL:
+		return errors.New("margin must be a length of time, at most a year")
 	case p.MaxGap <= 0 || p.CheckInterval <= 0:
 		return errors.New("max_gap and check_interval must be longer than 0")
 	case p.CheckInterval > p.MaxGap:
