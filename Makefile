@@ -4,9 +4,17 @@ PACKAGES      = pdns-server pdns-backend-sqlite3 pdns-tools unbound
 TEST_PACKAGES = $(PACKAGES) sqlite3 strace curl bind9 bind9-utils bind9-dnsutils
 
 GO          = go
+FUZZTIME    = 10m# for each fuzzer
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: demo test prove lint bench build packages
+# Folders with the PowerDNS of other suites, and what test-matrix hands to go
+# test, such as ARGS="-run TestRollsEndToEnd -v". MIRROR=... is where packages
+# come from, if not from where apt takes them.
+PDNS_ROOTS  = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rollover/pdns
+PDNS_SUITES = trixie forky
+ARGS        =
+
+.PHONY: demo test prove fuzz lint bench build packages pdns-roots test-matrix
 
 build: ## bin/rollover
 	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs -o bin/rollover ./cmd/rollover
@@ -24,10 +32,26 @@ test: ## everything: formatting, vet, staticcheck, unit, parser, scripts, end to
 prove: ## every history, with many sorts of faults at once; see docs/proof.md
 	$(GO) test -v -timeout 6h -run '^TestProof' ./rollover -prove
 
+fuzz: ## every fuzzer, one after the other; make fuzz FUZZTIME=1m
+	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r package; do \
+		for name in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$package/*_test.go | cut -c 6-); do \
+			echo "== $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$package || exit 1; \
+		done; \
+	done
+
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted" >&2; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+pdns-roots: ## folders with other versions of PowerDNS; see docs/versions.md. Needs root
+	@.ci/packages debootstrap
+	@for suite in $(PDNS_SUITES); do MIRROR="$(MIRROR)" .ci/pdns-root "$(PDNS_ROOTS)/$$suite" $$suite || exit 1; done
+
+test-matrix: ## the tests that need a PowerDNS, on this machine's and on each of pdns-roots
+	@.ci/packages $(TEST_PACKAGES)
+	@GO="$(GO)" .ci/test-matrix "$(PDNS_ROOTS)" $(ARGS)
 
 bench: ## ratios of one run; see docs/benchmarks.md
 	@.ci/packages $(TEST_PACKAGES)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,16 +16,34 @@ import (
 type call struct {
 	zone string // zones it is about, for errors
 	argv []string
+	slow string // what to do when it takes too long
 }
 
 // pdnsutil is a call of pdnsutil. Callers pass "--" before the command,
 // because pdnsutil 4.7 to 5.1 takes options anywhere, also after it.
 func (t *Tool) pdnsutil(zone string, args ...string) call {
-	return call{zone, slices.Concat(t.Command, t.options(), args)}
+	return t.call(zone, remedyTimeout, t.Command, slices.Concat(t.options(), args))
 }
 
 func (t *Tool) control(zone string, args ...string) call {
-	return call{zone, slices.Concat(t.Control, t.options(), args)}
+	return t.call(zone, remedyDeaf, t.Control, slices.Concat(t.options(), args))
+}
+
+// call is a command with words added to it: quoted once for each program of
+// the command that passes its words through a shell. The command itself is
+// the operator's and stays as it was written.
+func (t *Tool) call(zone, remedy string, command, words []string) call {
+	argv := slices.Concat(command, words)
+	added := argv[len(command):]
+	for _, program := range command {
+		if strings.HasPrefix(program, "-") || !slices.Contains(t.Shells, filepath.Base(program)) {
+			continue
+		}
+		for i, word := range added {
+			added[i] = quote(word)
+		}
+	}
+	return call{zone, argv, remedy}
 }
 
 func (t *Tool) options() []string {

@@ -112,3 +112,43 @@ func FuzzParseNewID(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseZoneList: no line is lost, and what is taken for a zone is the name
+// on its line.
+func FuzzParseZoneList(f *testing.F) {
+	f.Add([]byte("example.com\n.\nb\xc3\xbcro.example\n\n-x\n"))
+	f.Fuzz(func(t *testing.T, stdout []byte) {
+		zones, odd := parseZoneList(stdout)
+		if len(zones)+len(odd) != len(lines(stdout)) {
+			t.Errorf("%q is the zones %q and the odd lines %q", stdout, zones, odd)
+		}
+		for _, zone := range zones {
+			again, err := rollover.ParseZone(zone)
+			found := slices.ContainsFunc(lines(stdout), func(l string) bool {
+				return strings.EqualFold(strings.TrimSuffix(l, "."), plain(zone)) || zone == "." && l == "."
+			})
+			if err != nil || again != zone || !found {
+				t.Errorf("%q is not a name on a line of %q", zone, stdout)
+			}
+		}
+	})
+}
+
+// FuzzParseDS: what is accepted is a DS record that is written as it was read.
+func FuzzParseDS(f *testing.F) {
+	f.Add("12345 13 2 abcd ef01")
+	f.Add("0 0 0 00")
+	f.Add("70000 13 2 ab")
+	f.Fuzz(func(t *testing.T, content string) {
+		ds, err := parseDS(content)
+		if err != nil {
+			return
+		}
+		if again, err := parseDS(ds.String()); err != nil || again != ds {
+			t.Errorf("%q is %v, which is %v: %v", content, ds, again, err)
+		}
+		if strings.Trim(ds.Digest, "0123456789ABCDEF") != "" || len(ds.Digest)%2 != 0 {
+			t.Errorf("%q has the digest %q", content, ds.Digest)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package pdns
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -139,9 +140,11 @@ func parseDS(content string) (rollover.DS, error) {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return rollover.DS{}, fmt.Errorf("the DS record has an impossible number: %q: %w", content, err)
 	}
-	return rollover.DS{
-		Tag: uint16(tag), Algorithm: uint8(algorithm), DigestType: uint8(digestType), Digest: strings.ToUpper(strings.Join(fields[3:], "")),
-	}, nil
+	digest := strings.ToUpper(strings.Join(fields[3:], ""))
+	if _, err := hex.DecodeString(digest); err != nil {
+		return rollover.DS{}, fmt.Errorf("the digest of the DS record is not hex: %q", content)
+	}
+	return rollover.DS{Tag: uint16(tag), Algorithm: uint8(algorithm), DigestType: uint8(digestType), Digest: digest}, nil
 }
 
 func (d *delegation) sort() {

@@ -45,6 +45,9 @@ func (t *Tool) run(ctx context.Context, c call, limit int) (output, error) {
 	stdout := &capped{limit: limit, exceeded: tooLong}
 	stderr := &capped{limit: limit, exceeded: tooLong}
 	cmd := command(ctx, c.argv)
+	if t.Inherit != nil {
+		cmd.ExtraFiles = []*os.File{t.Inherit}
+	}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err := cmd.Run()
 	if errors.Is(err, exec.ErrWaitDelay) {
@@ -110,16 +113,19 @@ func (t *Tool) explain(ctx context.Context, c call, cmd *exec.Cmd, err error, ou
 		return c.fail(errors.Join(rollover.ErrUnavailable, err), fmt.Sprintf("could not be started: %v", err),
 			"install it, or correct the command in the configuration")
 	case cause == errTimeout:
-		return c.fail(rollover.ErrUnavailable, fmt.Sprintf("timed out after %v and was killed", t.timeout()), remedyTimeout)
+		return c.fail(rollover.ErrUnavailable, fmt.Sprintf("timed out after %v and was killed", t.timeout()), c.slow)
 	case errors.Is(cause, context.DeadlineExceeded):
-		return c.fail(errors.Join(rollover.ErrUnavailable, cause), "timed out and was killed", remedyTimeout)
+		return c.fail(errors.Join(rollover.ErrUnavailable, cause), "timed out and was killed", c.slow)
 	case cause != nil:
 		return c.fail(cause, "was interrupted and killed", "read the keys again: the change may have happened")
 	}
 	return c.exited(cmd.ProcessState, err, out)
 }
 
-const remedyTimeout = "look for a locked or unreachable database; the change may have happened all the same, so the keys must be read again"
+const (
+	remedyTimeout = "look for a locked or unreachable database; the change may have happened all the same, so the keys must be read again"
+	remedyDeaf    = "look whether pdns_server hangs: it does not answer on its control socket"
+)
 
 // capped keeps what is written to it up to a limit, and calls exceeded when
 // more comes.

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,13 +32,26 @@ type Tool struct {
 	// Control is the same for pdns_control; empty when no running server can
 	// be reached from here.
 	Control []string
+	// FrontEnds are the same for further servers on the same database. Each
+	// is complete: ConfigDir and ConfigName are not added to it. They are
+	// purged like the one of Control, which alone is told to notify.
+	FrontEnds [][]string
+	// Shells are the programs that join their words with spaces and let a
+	// shell take them apart again, such as ssh. What is added to a command
+	// with one of them is quoted for that shell.
+	Shells []string
 
-	ConfigDir  string // --config-dir of both, left out when empty
+	ConfigDir  string // --config-dir of Command and Control, left out when empty
 	ConfigName string // --config-name of both, left out when empty
 
 	// Timeout is how long one command may take, 60 s when zero. pdnsutil
 	// itself waits for ever on a locked database.
 	Timeout time.Duration
+
+	// Inherit is held open by each command, nil for nothing. With a file that
+	// is locked, a command that outlives us, because we were killed, keeps the
+	// lock: nobody acts beside it.
+	Inherit *os.File
 }
 
 var _ rollover.Signer = (*Tool)(nil)
@@ -195,11 +209,12 @@ func (t *Tool) BumpSerial(ctx context.Context, zone string) (uint32, error) {
 }
 
 // Refresh runs one `pdns_control purge` for all zones, those in notify
-// included, and then one `pdns_control notify` for each zone in notify. When
-// the purge fails nobody is notified: a secondary that reads the old serial
-// from the packet cache misses the change until its SOA refresh timer
-// (PowerDNS 4.7 to 5.1). A failed notify does not keep the others from being
-// sent; all failures are returned together.
+// included, on every front end, and then one `pdns_control notify` for each
+// zone in notify on the first. When a purge fails nobody is notified: a
+// secondary that reads the old serial from a packet cache misses the change
+// until its SOA refresh timer (PowerDNS 4.7 to 5.1), and it may ask any front
+// end. A failed purge does not keep the other front ends from being purged, nor
+// a failed notify the others from being sent; all failures are returned together.
 func (t *Tool) Refresh(ctx context.Context, zones, notify []string) error {
 	if len(t.Control) == 0 {
 		return nil
@@ -222,7 +237,7 @@ func (t *Tool) Refresh(ctx context.Context, zones, notify []string) error {
 	return errors.Join(failed...)
 }
 
-// purge makes the server forget each zone and everything below it. Without an
+// purge makes each server forget each zone and everything below it. Without an
 // operand pdns_control would empty the whole cache, so none is run.
 func (t *Tool) purge(ctx context.Context, names []string) error {
 	if len(names) == 0 {
@@ -234,7 +249,15 @@ func (t *Tool) purge(ctx context.Context, names []string) error {
 		// zone would live on for up to 20 s without it.
 		operands = append(operands, plain(name)+"$")
 	}
-	c := t.control(strings.Join(names, " "), operands...)
+	about := strings.Join(names, " ")
+	failed := []error{t.purgeOne(ctx, t.control(about, operands...))}
+	for _, frontEnd := range t.FrontEnds {
+		failed = append(failed, t.purgeOne(ctx, t.call(about, remedyDeaf, frontEnd, operands)))
+	}
+	return errors.Join(failed...)
+}
+
+func (t *Tool) purgeOne(ctx context.Context, c call) error {
 	out, err := t.run(ctx, c, outputLimit)
 	if err != nil {
 		return err

@@ -1,5 +1,7 @@
 package rollover
 
+import "time"
+
 // Commands opens Roll.commands to the proof of the table.
 func (r *Roll) Commands(s Step) []Command { return r.commands(s) }
 
@@ -25,4 +27,15 @@ func (k Kind) StatementKeys() []string {
 		out = append(out, s.String())
 	}
 	return out
+}
+
+// Hold opens Policy.hold to tests.
+func (p Policy) Hold(ttl time.Duration) time.Duration { return p.hold(ttl) }
+
+// ProofAccepts is what the proof holds of a combination (prove_world_test.go).
+// Keys are bits; algorithms is the keys of each algorithm.
+func ProofAccepts(algorithms []uint8, ds, has, by, data uint8) bool {
+	c := cast{algorithms: algorithms}
+	keys := version{has: has, by: by}
+	return ds == 0 || c.chained(version{has: ds}, keys) && c.signed(keys, version{by: data})
 }

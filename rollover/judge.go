@@ -276,9 +276,13 @@ func tags(set []DS) string {
 	return strings.Join(out, ", ")
 }
 
-// holdsIn says whether a version in the ledger has all properties of a statement.
+// holdsIn says whether a version in the ledger has all properties of a
+// statement. An entry without a version has none.
 func (r *Roll) holdsIn(st Statement, e LedgerEntry, p Policy) bool {
 	v := ServerSighting{DNSKEY: e.DNSKEY, Data: e.Data, DS: e.DS}
+	if v.missing(st.Record) {
+		return false
+	}
 	for _, property := range st.Properties {
 		if r.breaks(property, st.Record, v, p) != "" {
 			return false

@@ -24,7 +24,7 @@ func ParseZone(text string) (string, error) {
 	case text == ".":
 		return ".", nil
 	}
-	name := strings.ToLower(strings.TrimSuffix(text, "."))
+	name := strings.Map(lower, strings.TrimSuffix(text, "."))
 	if len(name) > 253 {
 		return "", fmt.Errorf("%w: %q is longer than 253 octets (RFC 1035 section 2.3.4)", ErrZoneName, text)
 	}
@@ -34,6 +34,15 @@ func ParseZone(text string) (string, error) {
 		}
 	}
 	return name + ".", nil
+}
+
+// lower makes small letters of the capitals of ASCII only: unicode.ToLower has
+// a K (the Kelvin sign) and an I (of Turkish) that become letters of ASCII.
+func lower(c rune) rune {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }
 
 func checkLabel(label string) error {

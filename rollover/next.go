@@ -235,7 +235,7 @@ func (r *Roll) left(st Statement, l Ledger, s Sighting, p Policy) time.Duration 
 	hold := p.hold(r.ttl(st, l, p))
 	left := time.Duration(0)
 	for _, v := range r.counting(st.Record, s) {
-		left = max(left, hold-r.Held[st.String()][v.place()].Earned)
+		left = max(left, hold-max(r.Held[st.String()][v.place()].Earned, 0))
 	}
 	return left
 }

@@ -249,7 +249,7 @@ func (o *Outbox) Failed(channel, text string, now time.Time) bool {
 	if c.Failures == 0 {
 		c.Since = now
 	}
-	c.Next = now.Add(min(channelPause<<min(c.Failures, 16), channelLongest))
+	c.Next = now.Add(min(channelPause<<min(max(c.Failures, 0), 16), channelLongest))
 	c.Failures++
 	c.Text = oneLine(text)
 	news := now.Sub(c.ToldAt) >= 24*time.Hour

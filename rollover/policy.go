@@ -1,6 +1,9 @@
 package rollover
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Evidence is how an answer of the parent must be proven.
 type Evidence string
@@ -34,8 +37,15 @@ func DefaultPolicy() Policy {
 	}
 }
 
+// forever is a wait that nobody lives to see the end of.
+const forever time.Duration = math.MaxInt64
+
 // hold is how long a statement must be held when the largest TTL of a version
-// without it was ttl: factor * TTL + margin.
+// without it was ttl: factor * TTL + margin. What is no length of time, or more
+// than a century, is for ever: numbers that overflow must never make it short.
 func (p Policy) hold(ttl time.Duration) time.Duration {
-	return time.Duration(p.Factor*float64(ttl)) + p.Margin
+	if wait := p.Factor*float64(ttl) + float64(p.Margin); !(wait < 1<<62) {
+		return forever
+	}
+	return max(time.Duration(p.Factor*float64(ttl)), ttl) + p.Margin
 }

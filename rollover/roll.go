@@ -1,6 +1,7 @@
 package rollover
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -195,6 +196,23 @@ type Dossier struct {
 	Ledger   Ledger     `json:"ledger"`
 	Excluded []Excluded `json:"excluded,omitempty"`
 	Clock    Instant    `json:"clock"` // of the last tick that touched this zone
+}
+
+// Sound says why a dossier is none that rollover has stored, though it decodes;
+// nil if it may be one.
+func (d Dossier) Sound() error {
+	r := d.Roll
+	switch {
+	case r == nil:
+		return nil
+	case r.Zone != d.Zone:
+		return fmt.Errorf("its rollover is of the zone %q", r.Zone)
+	case !slices.Contains([]State{StateActive, StatePaused, StateBlocked, StateDone, StateCancelled}, r.State):
+		return fmt.Errorf("its rollover has the state %q", r.State)
+	case r.State == StateBlocked && r.Block == nil:
+		return errors.New("its rollover is blocked, and does not say why")
+	}
+	return nil
 }
 
 // Event is one line of history, never changed once written.

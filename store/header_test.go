@@ -1,11 +1,17 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"rollover/rollover"
 )
 
 func encoded(t testing.TB, h Header) string {
@@ -113,6 +119,70 @@ func FuzzLoad(f *testing.F) {
 		}
 		if !json.Valid(second.ledger) {
 			t.Error("what is stored is not JSON")
+		}
+	})
+}
+
+// Law: octets that nobody has sealed are not believed, whatever they are.
+func FuzzStored(f *testing.F) {
+	r, err := newRecord(sample("a.example.", 1), 0)
+	must(f, err)
+	f.Add("a.example.", r.header, r.roll, r.ledger)
+	f.Add("", []byte{}, []byte("null"), []byte("{}"))
+	f.Fuzz(func(t *testing.T, zone string, header, roll, ledger []byte) {
+		d, err := stored{header, roll, ledger}.decode(zone)
+		if err != nil {
+			return
+		}
+		sealed := record{zone: zone, header: slices.Clone(header), roll: roll, ledger: ledger}
+		sealed.seal()
+		if d.Zone != zone || !bytes.Equal(sealed.header, header) {
+			t.Errorf("%q, %q and %q were believed", header, roll, ledger)
+		}
+	})
+}
+
+// Law: whatever is in the file of the notifications, they can be worked with and
+// saved, and come back as what they are; with an error they are empty.
+func FuzzOutbox(f *testing.F) {
+	var one rollover.Outbox
+	one.Queue(rollover.Notice{ID: "1", Zone: "a.example.", Event: rollover.NoticeBlocked}, []string{"exec"}, epoch())
+	one.Settle("a.example.", []rollover.Notice{{ID: "2", Zone: "a.example.", Event: rollover.NoticeStuck}}, epoch(), time.Hour)
+	one.Failed("exec", "no", epoch())
+	raw, err := json.Marshal(one)
+	must(f, err)
+	f.Add(raw, "a.example.", "exec", "1")
+	f.Add([]byte(`{"channels":{"exec":{"failures":-1}}}`), "a.example.", "exec", "1")
+	path := statePath(f)
+	must(f, os.Mkdir(filepath.Dir(path), 0o700))
+	f.Fuzz(func(t *testing.T, raw []byte, zone, channel, id string) {
+		for _, text := range []*string{&zone, &channel, &id} {
+			*text = strings.ToValidUTF8(*text, "?") // ours are ASCII
+		}
+		must(t, os.WriteFile(outboxPath(path), raw, 0o600))
+		box, err := Outbox(path)
+		if err != nil && !same(t, box, rollover.Outbox{}) {
+			t.Errorf("with the error %v there is %+v", err, box)
+		}
+		box.Zones()
+		box.Due(channel, epoch())
+		box.Settle(zone, []rollover.Notice{{ID: id, Zone: zone, Event: rollover.NoticeStuck}}, epoch(), time.Hour)
+		box.Queue(rollover.Notice{ID: id, Zone: zone}, []string{channel}, epoch())
+		box.Failed(channel, "no", epoch())
+		if next := box.Channels[channel].Next; !next.After(epoch()) {
+			t.Errorf("a channel that failed is tried again at once, at %v", next)
+		}
+		if err := SaveOutbox(path, rollover.Outbox{}, box); err != nil {
+			return // a time that JSON cannot hold
+		}
+		again, err := Outbox(path)
+		must(t, err)
+		if !same(t, again, box) {
+			t.Errorf("%+v came back as %+v", box, again)
+		}
+		box.Delivered(channel, id)
+		if slices.ContainsFunc(box.Due(channel, epoch().AddDate(1, 0, 0)), func(n rollover.Notice) bool { return n.ID == id }) {
+			t.Error("what was delivered is due again")
 		}
 	})
 }

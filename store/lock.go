@@ -19,14 +19,19 @@ type TickLock struct{ file *os.File }
 // Busy is the error when another tick is running; it wraps ErrBusy. PID is 0
 // while the other one has not yet said who it is.
 type Busy struct {
-	PID   int
-	Since time.Time
+	PID    int
+	Since  time.Time
+	Killed bool // it is gone, but a process that it gave the lock to is not
+	path   string
 }
 
 // Error names the other process.
 func (b *Busy) Error() string {
-	if b.PID == 0 {
+	switch {
+	case b.PID == 0:
 		return ErrBusy.Error()
+	case b.Killed:
+		return fmt.Sprintf("an advance (pid %d, since %s) was killed, and a command that it started still runs: nothing is done until that has ended: fuser -v %s", b.PID, b.Since.Format(time.RFC3339), b.path)
 	}
 	return fmt.Sprintf("%v (pid %d, since %s)", ErrBusy, b.PID, b.Since.Format(time.RFC3339))
 }
@@ -36,8 +41,9 @@ func (b *Busy) Unwrap() error { return ErrBusy }
 
 // Lock takes the lock of the state file at path: tick.lock in its directory,
 // which is made if it is missing. It never waits: if the lock is taken the
-// error is a *Busy. The kernel releases it when the process dies, and children
-// do not inherit it (Go opens files close-on-exec).
+// error is a *Busy. The kernel releases it when the process dies, and those
+// that it gave File to; other children do not inherit it (Go opens files
+// close-on-exec).
 func Lock(path string) (*TickLock, error) {
 	dir := filepath.Dir(path)
 	if err := makeDir(dir); err != nil {
@@ -91,11 +97,17 @@ func holder(file *os.File) error {
 	if err != nil || pid <= 0 {
 		return &Busy{}
 	}
-	return &Busy{PID: pid, Since: at}
+	killed := errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+	return &Busy{PID: pid, Since: at, Killed: killed, path: file.Name()}
 }
 
-// Unlock releases the lock. The file stays, empty: were it removed, two
-// processes could each lock a file of this name.
+// File is for children that must not outlive the lock: one that has inherited
+// it keeps the lock, should we be killed.
+func (l *TickLock) File() *os.File { return l.file }
+
+// Unlock releases the lock, also from children that have inherited it. The
+// file stays, empty: were it removed, two processes could each lock a file of
+// this name.
 func (l *TickLock) Unlock() error {
-	return errors.Join(l.file.Truncate(0), l.file.Close())
+	return errors.Join(l.file.Truncate(0), syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
 }

@@ -71,7 +71,7 @@ func (s stored) decode(zone string) (rollover.Dossier, error) {
 	if err := json.Unmarshal(s.roll, &out.Roll); err != nil {
 		return out, fmt.Errorf("its rollover does not decode: %w", err)
 	}
-	return out, nil
+	return out, out.Sound()
 }
 
 // Due lists the zones whose next check is not after now, the oldest first; at

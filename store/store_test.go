@@ -165,7 +165,7 @@ func TestHeadersSayWhatTheDossierSays(t *testing.T) {
 	db := At(statePath(t))
 	waiting, blocked, bare := sample("a.example.", 1), sample("b.example.", 2), sample("c.example.", 3)
 	waiting.Dossier.Roll.Need = &rollover.Need{Actor: rollover.ActorYou}
-	blocked.Dossier.Roll.State = rollover.StateBlocked
+	blocked.Dossier.Roll.State, blocked.Dossier.Roll.Block = rollover.StateBlocked, &rollover.Block{Code: rollover.BlockKeysChanged}
 	bare.Dossier.Roll = nil
 	must(t, db.Save(waiting, blocked, bare))
 	var got []Header

@@ -106,13 +106,13 @@ func failures(r rollover.Report) map[string]string {
 
 // tick is one run over what is due, or over the zones named.
 func (m *mouth) tick(c *cli.Context, w *world, names []string) (report rollover.Report, err error) {
-	lock, err := store.Lock(w.config.State)
+	unlock, err := w.lock()
 	if err != nil {
 		return report, err
 	}
 	defer func() {
-		if unlock := lock.Unlock(); err == nil {
-			err = unlock
+		if unlocked := unlock(); err == nil {
+			err = unlocked
 		}
 	}()
 	due, err := w.named(names)

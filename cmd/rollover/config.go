@@ -33,11 +33,13 @@ type config struct {
 }
 
 type pdnsutilConfig struct {
-	Command    []string `toml:"command"`
-	Control    []string `toml:"control"`
-	ConfigDir  string   `toml:"config_dir"`
-	ConfigName string   `toml:"config_name"`
-	Timeout    duration `toml:"timeout"`
+	Command    []string   `toml:"command"`
+	Control    []string   `toml:"control"`
+	Controls   [][]string `toml:"controls"`
+	Shells     []string   `toml:"shells"`
+	ConfigDir  string     `toml:"config_dir"`
+	ConfigName string     `toml:"config_name"`
+	Timeout    duration   `toml:"timeout"`
 }
 
 type dnsConfig struct {
@@ -76,7 +78,7 @@ func defaults() config {
 	return config{
 		State: "/var/lib/rollover/rollover.db",
 		Pdnsutil: pdnsutilConfig{
-			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Timeout: duration(time.Minute),
+			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Controls: [][]string{}, Shells: []string{"ssh"}, Timeout: duration(time.Minute),
 		},
 		DNS: dnsConfig{
 			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, TrustAnchors: defaultAnchors, Timeout: duration(5 * time.Second),
@@ -100,9 +102,7 @@ func loadConfig(path string) (config, error) {
 	case err != nil:
 		return c, fmt.Errorf("%w: reading it: %w", errConfig, err)
 	}
-	decoder := toml.NewDecoder(bytes.NewReader(raw))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&c); err != nil {
+	if err := c.decode(raw); err != nil {
 		return c, fmt.Errorf("%w: %s: %s", errConfig, c.path, positioned(err))
 	}
 	if len(c.DNS.Resolvers) == 0 {
@@ -112,6 +112,13 @@ func loadConfig(path string) (config, error) {
 		return c, fmt.Errorf("%w: %s: %w", errConfig, c.path, err)
 	}
 	return c, nil
+}
+
+// decode takes in what the text of a configuration file sets.
+func (c *config) decode(raw []byte) error {
+	decoder := toml.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(c)
 }
 
 // positioned is an error of the TOML decoder with the line and a caret.
@@ -154,6 +161,9 @@ func (c config) check() error {
 	case c.Pdnsutil.Timeout <= 0 || c.DNS.Timeout <= 0:
 		return errors.New("a timeout must be longer than 0")
 	}
+	if err := checkControls(c.Pdnsutil.Control, c.Pdnsutil.Controls); err != nil {
+		return fmt.Errorf("pdnsutil: %w", err)
+	}
 	for name := range c.Policy {
 		p, err := c.policy(name)
 		if err != nil {
@@ -175,6 +185,20 @@ func (c config) check() error {
 	return c.checkDrivers()
 }
 
+// checkControls refuses further front ends that nobody could notify for, and
+// commands without a program.
+func checkControls(control []string, controls [][]string) error {
+	if len(controls) > 0 && len(control) == 0 {
+		return errors.New("controls has servers and control has none: put the one that notifies secondaries into control")
+	}
+	for _, command := range controls {
+		if len(command) == 0 || command[0] == "" {
+			return errors.New("controls is a list of commands, as in [[\"ssh\", \"ns2\", \"pdns_control\"], [\"ssh\", \"ns3\", \"pdns_control\"]]; one of them is empty")
+		}
+	}
+	return nil
+}
+
 func (c config) checkZones() error {
 	for _, z := range c.Zone {
 		if _, err := parseZone(strings.TrimPrefix(z.Name, "*.")); err != nil {
@@ -194,10 +218,10 @@ func hasPolicy(policies map[string]policyConfig, name string) bool {
 
 func checkPolicy(p rollover.Policy) error {
 	switch {
-	case p.Factor < 1:
-		return fmt.Errorf("factor = %g: it must not be below 1, or caches would outlive the wait", p.Factor)
-	case p.Margin < 0:
-		return errors.New("margin must not be negative")
+	case !(p.Factor >= 1 && p.Factor <= 100): // nan is neither
+		return fmt.Errorf("factor = %g: it must not be below 1, or caches would outlive the wait, nor above 100", p.Factor)
+	case p.Margin < 0 || p.Margin > longestTTL:
+		return errors.New("margin must be a length of time, at most a year")
 	case p.MaxGap <= 0 || p.CheckInterval <= 0:
 		return errors.New("max_gap and check_interval must be longer than 0")
 	case p.CheckInterval > p.MaxGap:

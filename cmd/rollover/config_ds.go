@@ -51,12 +51,18 @@ func yes(b *bool) bool { return b == nil || *b }
 // parentConfig is the PowerDNS that serves the parent zone; what is not set is
 // as in [pdnsutil].
 type parentConfig struct {
-	Command    []string `toml:"command"`
-	Control    []string `toml:"control"`
-	ConfigDir  string   `toml:"config_dir"`
-	ConfigName string   `toml:"config_name"`
-	Zone       string   `toml:"zone"`
-	TTL        duration `toml:"ttl"`
+	Command    []string   `toml:"command"`
+	Control    []string   `toml:"control"`
+	Controls   [][]string `toml:"controls"`
+	ConfigDir  string     `toml:"config_dir"`
+	ConfigName string     `toml:"config_name"`
+	Zone       string     `toml:"zone"`
+	TTL        duration   `toml:"ttl"`
+}
+
+// other says whether this is another PowerDNS than that of the zones.
+func (c parentConfig) other() bool {
+	return len(c.Command) > 0 || len(c.Control) > 0 || len(c.Controls) > 0 || c.ConfigDir != "" || c.ConfigName != ""
 }
 
 const longestTTL = 366 * day
@@ -70,7 +76,7 @@ func defaultDS() dsConfig {
 		Exec:     &execConfig{Command: []string{}, Timeout: duration(time.Minute)},
 		Nsupdate: &nsupdateConfig{TTL: defaultDSTTL, Timeout: duration(10 * time.Second)},
 		CDS:      &cdsConfig{CDNSKEY: &on, Notify: &on},
-		Pdnsutil: &parentConfig{Command: []string{}, Control: []string{}, TTL: defaultDSTTL},
+		Pdnsutil: &parentConfig{Command: []string{}, Control: []string{}, Controls: [][]string{}, TTL: defaultDSTTL},
 	}
 }
 
@@ -131,6 +137,9 @@ func (d dsConfig) check() error {
 	case driverNsupdate:
 		return d.Nsupdate.check()
 	case driverPdnsutil:
+		if err := checkControls(d.Pdnsutil.Control, d.Pdnsutil.Controls); err != nil {
+			return fmt.Errorf("pdnsutil: %w", err)
+		}
 		return checkParent(d.Pdnsutil.Zone, d.Pdnsutil.TTL)
 	}
 	return fmt.Errorf("driver = %q: there are %q, %q, %q, %q and %q", *d.Driver, driverManual, driverExec, driverNsupdate, driverCDS, driverPdnsutil)

@@ -41,9 +41,12 @@ func (w *world) registrar(ds dsConfig) rollover.Registrar {
 }
 
 // parentTool is the PowerDNS of the parent zone: that of the zones, changed by
-// what is set for it.
+// what is set for it. Another PowerDNS has other front ends.
 func (w *world) parentTool(c parentConfig) *pdns.Tool {
 	tool := *w.tool
+	if c.other() {
+		tool.FrontEnds = c.Controls
+	}
 	if len(c.Command) > 0 {
 		tool.Command = c.Command
 	}

@@ -91,7 +91,11 @@ while [ -n "$rest" ]; do
   rest="${rest#*
 }"
 done
-util replace-rrset lab.test "${ROLLOVER_ZONE%%.%[1]s}" DS 2 "$@" && util rectify-zone lab.test && util increase-serial lab.test &&
+case $(util --version) in
+*" 4."*) owner="${ROLLOVER_ZONE%%.%[1]s}" ;;
+*) owner="$ROLLOVER_ZONE" ;;
+esac
+util replace-rrset lab.test "$owner" DS 2 "$@" && util rectify-zone lab.test && util increase-serial lab.test &&
 control purge 'lab.test$' && control notify lab.test
 `, h.lab.Parent(), util, control, keys), 0o700)
 	h.configure(fmt.Sprintf(`

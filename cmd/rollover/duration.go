@@ -25,10 +25,25 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return err
 }
 
+// longestDuration is a century: more is a mistake, and some more overflows.
+const longestDuration = 36525 * day
+
 func parseDuration(text string) (duration, error) {
 	if text == "never" {
 		return never, nil
 	}
+	d, err := addUp(text)
+	if err == nil && d > longestDuration {
+		err = fmt.Errorf("%q is more than a century", text)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return duration(d), nil
+}
+
+// addUp is the sum of weeks, days and the rest; it does not overflow.
+func addUp(text string) (time.Duration, error) {
 	rest := strings.ReplaceAll(text, " ", "")
 	total := time.Duration(0)
 	for _, unit := range []struct {
@@ -43,16 +58,19 @@ func parseDuration(text string) (duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("%q is not a length of time: write 90d, 6w, 1w2d, 1h30m, 45s or never", text)
 		}
+		if time.Duration(n) > (longestDuration-total)/unit.length {
+			return 0, fmt.Errorf("%q is more than a century", text)
+		}
 		total, rest = total+time.Duration(n)*unit.length, after
 	}
 	if rest == "" && total > 0 {
-		return duration(total), nil
+		return total, nil
 	}
 	small, err := time.ParseDuration(rest)
 	if err != nil || small < 0 {
 		return 0, fmt.Errorf("%q is not a length of time: write 90d, 6w, 1w2d, 1h30m, 45s or never", text)
 	}
-	return duration(total + small), nil
+	return total + min(small, longestDuration+1), nil
 }
 
 // String prints a duration as parseDuration reads it.

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"rollover/rollover"
 	"rollover/rollover/lab"
 )
@@ -27,7 +29,7 @@ type harness struct {
 	lab    *lab.Lab
 	config string
 	log    string // of every call of pdnsutil and pdns_control
-	mode   string // file that says how pdnsutil misbehaves: fail, hang, dead, talk
+	mode   string // file that says how pdnsutil misbehaves: fail, hang, dead, talk, garbage, noise, wait
 	random *rand.Rand
 
 	mu       sync.Mutex
@@ -45,6 +47,7 @@ func newHarness(t testing.TB, margin string, o lab.Options) *harness {
 	if missing := lab.Missing(); len(missing) > 0 {
 		t.Fatalf("Debian packages are missing: apt-get install %s", strings.Join(missing, " "))
 	}
+	o.PDNSRoot = os.Getenv("PDNS_ROOT") // another version, see docs/versions.md
 	l, err := lab.Start(context.Background(), o)
 	if err != nil {
 		t.Fatalf("starting the lab: %v", err)
@@ -68,6 +71,9 @@ case " $* " in *-zone-key*) write=write ;; esac
 case "$(cat %s 2>/dev/null) $write" in
 "fail write") %[4]s "$@"; exit 1 ;;
 "hang write") %[4]s "$@"; sleep 600 & sleep 600 ;;
+"noise write") %[4]s "$@" >&2; printf '\033[2J%%s\n' "<html>502 Bad Gateway"; exit 0 ;;
+"wait write") read gate <%[3]s.gate ;;
+"garbage "*) printf '\033[2J%%s\n' "<html>502 Bad Gateway"; exit 0 ;;
 "dead "*) echo "Error: Unable to launch gsqlite3 connection" >&2; exit 1 ;;
 "talk "*) echo "Nov 23 12:48:30 gsqlite3: connection successful" ;;
 esac
@@ -267,6 +273,10 @@ func (h *harness) witnessed(zones []string, f func()) {
 	f()
 	findings := recorder.Stop()
 	for _, v := range lab.Check(findings.Versions) {
+		if torn(v) {
+			h.t.Logf("not of our making: a secondary answered in the middle of a transfer: %v", v)
+			continue
+		}
 		h.t.Errorf("a cache could have broken: %v", v)
 	}
 	if findings.Polls == 0 || len(findings.Versions) < 10*len(zones) {
@@ -279,6 +289,47 @@ func (h *harness) witnessed(zones []string, f func()) {
 			h.t.Errorf("%s: %d SERVFAIL of %d answers, %d with AD; the first: %v", zone, answers.ServFail, answers.Total, answers.AD, answers.FirstServFail)
 		}
 	}
+}
+
+// torn says whether a violation is an answer that a secondary of PowerDNS has put
+// together from two transfers: the SOA record of one with the signature of
+// another, which verifies with the serial of that one, by a key that is there.
+// Every change of a zone can do that, whatever it changes; keys have no part in it.
+func torn(v lab.Violation) bool {
+	for _, sig := range of[*dns.RRSIG](v.Lower[0]) {
+		for _, key := range of[*dns.DNSKEY](v.Upper[0]) {
+			for _, soa := range of[*dns.SOA](v.Lower[0]) {
+				if sig.KeyTag == key.KeyTag() && sig.Verify(key, []dns.RR{soa}) != nil && signedAnother(sig, key, *soa) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// signedAnother says whether a signature is that of an SOA record a few serials away.
+func signedAnother(sig *dns.RRSIG, key *dns.DNSKEY, soa dns.SOA) bool {
+	const far = 8
+	soa.Serial -= far
+	for range 2 * far {
+		if sig.Verify(key, []dns.RR{&soa}) == nil {
+			return true
+		}
+		soa.Serial++
+	}
+	return false
+}
+
+// of is the records of one type in a version.
+func of[T dns.RR](v lab.Version) []T {
+	var out []T
+	for _, rr := range v.Records {
+		if r, ok := rr.(T); ok {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // calls is the lines of the log that fit a zone, without what is before the command.

@@ -21,7 +21,7 @@ func brokenLab(t *testing.T) (*lab.Lab, []lab.Seed, string) {
 	if missing := lab.MissingForOracles(); len(missing) > 0 {
 		t.Fatalf("Debian packages are missing: apt-get install %s", strings.Join(missing, " "))
 	}
-	l, seeds, err := lab.StartBroken(context.Background())
+	l, seeds, err := lab.StartBroken(context.Background(), os.Getenv("PDNS_ROOT"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 	}
 	w := &world{config: config, db: store.At(config.State)}
 	w.tool = &pdns.Tool{
-		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control,
+		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control, FrontEnds: config.Pdnsutil.Controls, Shells: config.Pdnsutil.Shells,
 		ConfigDir: config.Pdnsutil.ConfigDir, ConfigName: config.Pdnsutil.ConfigName, Timeout: time.Duration(config.Pdnsutil.Timeout),
 	}
 	w.probe = &probe.Client{
@@ -73,21 +73,36 @@ func (w *world) close() {
 // lockWait is how long a command of a person waits for a running advance.
 const lockWait = 20 * time.Second
 
+// lock takes the lock of the state, which the commands of PowerDNS inherit: a
+// pdnsutil that is still at work after we were killed must not be joined by
+// another one, which would not see its change coming.
+func (w *world) lock() (unlock func() error, err error) {
+	lock, err := store.Lock(w.config.State)
+	if err != nil {
+		return nil, err
+	}
+	w.tool.Inherit = lock.File()
+	return func() error {
+		w.tool.Inherit = nil
+		return lock.Unlock()
+	}, nil
+}
+
 // locked runs f while no advance can run.
 func (w *world) locked(ctx context.Context, f func() error) (err error) {
-	lock, err := store.Lock(w.config.State)
+	unlock, err := w.lock()
 	for waited := time.Duration(0); isBusy(err) && waited < lockWait; waited += lockPoll {
 		if err := pause(ctx, lockPoll); err != nil {
 			return err
 		}
-		lock, err = store.Lock(w.config.State)
+		unlock, err = w.lock()
 	}
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if unlock := lock.Unlock(); err == nil {
-			err = unlock
+		if unlocked := unlock(); err == nil {
+			err = unlocked
 		}
 	}()
 	return f()

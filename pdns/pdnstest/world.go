@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,6 +23,9 @@ type World struct {
 	Port int                         // UDP and TCP port of the server on 127.0.0.1; 0 for the fake
 	Stop func()                      // stops the server; pdnsutil goes on to work
 	Util func(args ...string) string // runs pdnsutil by hand, and fails the test when it returns another code than 0
+
+	installed installed
+	version   string
 }
 
 // Fake is a World of the fake. The test binary must call Exit when it is
@@ -45,7 +49,7 @@ func Fake(t *testing.T, zones ...Zone) World {
 	return w
 }
 
-// Real is a World of the installed PowerDNS with a new sqlite database and a
+// Real is a World of the PowerDNS under test with a new sqlite database and a
 // server on a free port of 127.0.0.1, which ends with the test. It needs the
 // Debian packages pdns-server, pdns-backend-sqlite3 and sqlite3.
 func Real(t *testing.T, zones ...Zone) World {
@@ -54,7 +58,10 @@ func Real(t *testing.T, zones ...Zone) World {
 	dir, err := os.MkdirTemp("", "pdns")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	w := World{Dir: dir, Tool: &pdns.Tool{Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, ConfigDir: dir}}
+	i := findInstalled(t)
+	w := World{Dir: dir, installed: i, Tool: &pdns.Tool{Command: i.program("pdnsutil"), Control: i.program("pdns_control"), ConfigDir: dir}}
+	w.version, err = w.Tool.Version(t.Context())
+	must(t, err)
 	w.Util = w.util(t)
 	w.createDatabase(t)
 	w.configure(t, 0)
@@ -68,7 +75,8 @@ func Real(t *testing.T, zones ...Zone) World {
 func (w *World) util(t *testing.T) func(args ...string) string {
 	return func(args ...string) string {
 		t.Helper()
-		out, err := exec.Command(w.Tool.Command[0], append([]string{"--config-dir=" + w.Dir, "--"}, args...)...).CombinedOutput()
+		words := slices.Concat(w.Tool.Command, []string{"--config-dir=" + w.Dir, "--"}, absolute(w.version, args))
+		out, err := exec.Command(words[0], words[1:]...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("pdnsutil %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
@@ -79,10 +87,7 @@ func (w *World) util(t *testing.T) func(args ...string) string {
 // createDatabase makes an empty database with the schema of the package.
 func (w *World) createDatabase(t *testing.T) {
 	t.Helper()
-	schema, err := os.Open("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
-	if err != nil {
-		schema, err = os.Open("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql")
-	}
+	schema, err := os.Open(w.installed.schema())
 	if err != nil {
 		t.Fatalf("no schema (%v): install pdns-backend-sqlite3", err)
 	}
@@ -112,7 +117,7 @@ primary=yes
 only-notify=127.0.0.1/32
 resolver=127.0.0.1:1
 zone-cache-refresh-interval=0
-`, w.Dir, port)
+`, w.Dir, port) + w.installed.setting()
 	must(t, os.WriteFile(filepath.Join(w.Dir, "pdns.conf"), []byte(conf), 0o600))
 }
 
@@ -168,7 +173,8 @@ func (w *World) serve(t *testing.T) {
 // startServer says whether the server came up; it ends with the test.
 func (w *World) startServer(t *testing.T) bool {
 	t.Helper()
-	cmd := exec.Command("pdns_server", "--config-dir="+w.Dir)
+	server := w.installed.program("pdns_server")
+	cmd := exec.Command(server[0], append(server[1:], "--config-dir="+w.Dir)...)
 	must(t, cmd.Start())
 	ended := make(chan struct{})
 	go func() {
@@ -181,7 +187,8 @@ func (w *World) startServer(t *testing.T) bool {
 	}
 	t.Cleanup(w.Stop)
 	return Eventually(30*time.Second, ended, func() bool {
-		out, err := exec.Command("pdns_control", "--config-dir="+w.Dir, "--", "rping").Output()
+		words := append(w.installed.program("pdns_control"), "--config-dir="+w.Dir, "--", "rping")
+		out, err := exec.Command(words[0], words[1:]...).Output()
 		return err == nil && strings.TrimSpace(string(out)) == "PONG"
 	})
 }

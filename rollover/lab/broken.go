@@ -58,14 +58,14 @@ func (s Seed) expect(verdict Verdict, server string) Verdict {
 }
 
 // StartBroken builds a lab whose zones are broken, each in its own way, with
-// healthy ones between them, and with resolvers to judge them by. ctx bounds
-// the start only.
-func StartBroken(ctx context.Context) (*Lab, []Seed, error) {
+// healthy ones between them, and with resolvers to judge them by. pdnsRoot is
+// the PDNSRoot of Options. ctx bounds the start only.
+func StartBroken(ctx context.Context, pdnsRoot string) (*Lab, []Seed, error) {
 	if missing := MissingForOracles(); len(missing) > 0 {
 		return nil, nil, fmt.Errorf("a broken lab needs programs that are not installed, of the packages %s", strings.Join(missing, ", "))
 	}
 	var b *seedbed
-	l, err := start(ctx, startBrokenTime, Options{}, func(l *Lab, ctx context.Context) error {
+	l, err := start(ctx, startBrokenTime, Options{PDNSRoot: pdnsRoot}, func(l *Lab, ctx context.Context) error {
 		b = &seedbed{Lab: l, below: make(map[string]string), ids: make(map[string][]string)}
 		return b.build(ctx)
 	})

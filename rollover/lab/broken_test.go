@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -43,7 +44,7 @@ func TestSeeds(t *testing.T) {
 
 func startBroken(t *testing.T) (*Lab, []Seed) {
 	t.Helper()
-	l, seeds, err := StartBroken(t.Context())
+	l, seeds, err := StartBroken(t.Context(), os.Getenv("PDNS_ROOT"))
 	must(t, err)
 	t.Cleanup(func() {
 		if err := l.Stop(); err != nil {

@@ -36,6 +36,7 @@ type Lab struct {
 	p1, p2, c1, c2 *server
 	validator      *server
 	oracles        oracles
+	frontEnd       *server // nil: none was started
 	stopped        bool
 }
 
@@ -96,7 +97,8 @@ func prepare(ctx context.Context, o Options) (*Lab, error) {
 }
 
 func (l *Lab) newServer(name string, host int) *server {
-	return &server{name: name, dir: filepath.Join(l.Dir, name), addr: address(host, l.port)}
+	dir := filepath.Join(l.Dir, name)
+	return &server{name: name, dir: dir, data: dir, addr: address(host, l.port)}
 }
 
 // lastHost is the highest address in a lab, with the oracles of StartBroken.
@@ -138,7 +140,11 @@ func free(port int) bool {
 }
 
 func (l *Lab) servers() []*server {
-	return append([]*server{l.p1, l.p2, l.c1, l.c2, l.validator}, l.oracles.resolvers...)
+	all := append([]*server{l.p1, l.p2, l.c1, l.c2, l.validator}, l.oracles.resolvers...)
+	if l.frontEnd != nil {
+		all = append(all, l.frontEnd)
+	}
+	return all
 }
 
 // build fills the databases, then starts the servers, then waits.
@@ -179,12 +185,16 @@ func (l *Lab) configure(ctx context.Context) error {
 			}
 			continue
 		}
-		s.command = append(slices.Clone(l.programs.server), "--config-dir="+s.dir, "--daemon=no", "--guardian=no", "--write-pid=no")
+		s.command = l.serverCommand(s)
 		if err := errors.Join(s.configure(l.programs.modules, followers[s]), l.createDatabase(ctx, s)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (l *Lab) serverCommand(s *server) []string {
+	return append(slices.Clone(l.programs.server), "--config-dir="+s.dir, "--daemon=no", "--guardian=no", "--write-pid=no")
 }
 
 func (l *Lab) startNameServers(ctx context.Context) error {
@@ -345,7 +355,7 @@ func (l *Lab) StartServer(ctx context.Context, addr string) error {
 		return err
 	}
 	zones := []string{l.options.Parent}
-	if s == l.c1 || s == l.c2 {
+	if s == l.c1 || s == l.c2 || s == l.frontEnd {
 		zones = l.zoneNames()
 	}
 	return poll(ctx, 10*time.Millisecond, func() error {

@@ -3,6 +3,7 @@ package lab
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 // startLab starts a lab that ends with the test.
 func startLab(t *testing.T, o Options) *Lab {
 	t.Helper()
+	o.PDNSRoot = cmp.Or(o.PDNSRoot, os.Getenv("PDNS_ROOT"))
 	l, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

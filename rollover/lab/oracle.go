@@ -232,7 +232,7 @@ func (l *Lab) startOracles(ctx context.Context, stubs []stub) error {
 		if server != "" {
 			seen = only(server, stubs)
 		}
-		if server == l.oracles.sink.addr {
+		if l.oracles.sink != nil && server == l.oracles.sink.addr {
 			// Nobody has to be waited for here: give up after 100 and 200 ms.
 			more = append(more, "outbound-msg-retry: 2", "unknown-server-time-limit: 100")
 		}

@@ -35,8 +35,8 @@ type presigning struct{ keys, data window }
 // plantPresigned puts a zone with its signatures into the primary's database.
 // PowerDNS makes the NSEC records itself, from the order of the names.
 func (b *seedbed) plantPresigned(ctx context.Context, r recipe) error {
-	ksk, err := newKey(r.zone, 257)
-	zsk, err2 := newKey(r.zone, 256)
+	ksk, err := newKey(r.zone, 257, dns.ECDSAP256SHA256)
+	zsk, err2 := newKey(r.zone, 256, dns.ECDSAP256SHA256)
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
@@ -63,10 +63,11 @@ type signingKey struct {
 	private crypto.Signer
 }
 
-func newKey(zone string, flags uint16) (signingKey, error) {
+// newKey makes a key of an algorithm whose keys have 256 bits.
+func newKey(zone string, flags uint16, algorithm uint8) (signingKey, error) {
 	key := &dns.DNSKEY{
 		Hdr:   dns.RR_Header{Name: zone, Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: defaultTTL},
-		Flags: flags, Protocol: 3, Algorithm: dns.ECDSAP256SHA256,
+		Flags: flags, Protocol: 3, Algorithm: algorithm,
 	}
 	private, err := key.Generate(256)
 	if err != nil {

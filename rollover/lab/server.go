@@ -22,6 +22,7 @@ type server struct {
 	name    string
 	dir     string
 	addr    string // ip:port
+	data    string // the folder of the database: dir, unless it shares another server's
 	command []string
 	process *process // nil: not started, or stopped by StopServer
 	primary *server  // whom a secondary follows
@@ -83,7 +84,7 @@ func (s *server) configure(modules string, follower *server) error {
 	lines := []string{
 		"launch=gsqlite3",
 		"gsqlite3-dnssec=yes",
-		"gsqlite3-database=" + filepath.Join(s.dir, "pdns.sqlite3"),
+		"gsqlite3-database=" + filepath.Join(s.data, "pdns.sqlite3"),
 		"gsqlite3-pragma-synchronous=0",
 		"socket-dir=" + s.dir,
 		"local-address=" + s.ip(),

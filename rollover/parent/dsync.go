@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"rollover/rollover"
 )
 
 // Generalized NOTIFY (RFC 9859): a parent that wants to be told of new CDS
@@ -125,6 +127,9 @@ func dsync(m *dns.Msg) []endpoint {
 			continue
 		}
 		target, _, err := dns.UnpackDomainName(data, 5)
+		if err == nil {
+			target, err = rollover.ParseZone(target) // which has the letters that host names have
+		}
 		if port := binary.BigEndian.Uint16(data[3:]); err == nil && target != "." && port > 0 {
 			out = append(out, endpoint{target, port})
 		}

@@ -46,7 +46,8 @@ func parsePlace(text string, port uint16) (place, error) {
 
 func isHost(name string) bool {
 	_, ok := dns.IsDomainName(name)
-	return ok && name != "" && name != "." && !strings.ContainsAny(name, ":[]/ \t\r\n")
+	odd := func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`:[]/\`, c) }
+	return ok && name != "" && name != "." && !strings.ContainsFunc(name, odd)
 }
 
 // resolve asks the resolvers one after the other until one has an answer,

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -129,6 +130,18 @@ func (w *World) DSOf(keys ...rollover.Key) []rollover.DS {
 		out = append(out, d)
 	}
 	return out
+}
+
+// Clone is a world that goes its own way from here.
+func (w *World) Clone() *World {
+	out := *w
+	out.Lag, out.Down, out.Metadata = maps.Clone(w.Lag), maps.Clone(w.Down), maps.Clone(w.Metadata)
+	out.Keys, out.Log, out.Events, out.parent = slices.Clone(w.Keys), slices.Clone(w.Log), slices.Clone(w.Events), slices.Clone(w.parent)
+	out.caches, out.stored, out.verdicts, out.changes = maps.Clone(w.caches), maps.Clone(w.stored), maps.Clone(w.verdicts), map[string][]change{}
+	for where, list := range w.changes {
+		out.changes[where] = slices.Clone(list)
+	}
+	return &out
 }
 
 // AddKey adds a key as an operator would by hand, algorithm 13.
@@ -326,7 +339,7 @@ func (w *World) refused(d, k, s version) string {
 	switch {
 	case len(d.DS) == 0 && (!w.signed || len(k.Signers) == 0 || len(s.Signers) == 0 || signed(k, s)):
 		return ""
-	case len(d.DS) > 0 && !chained(d, k):
+	case len(d.DS) > 0 && !chained(Zone, d, k):
 		return "no DS points to a key that signed the DNSKEY set"
 	case !signed(k, s):
 		return "no key of the DNSKEY set signed the data"
@@ -337,7 +350,7 @@ func (w *World) refused(d, k, s version) string {
 		only.DS = slices.DeleteFunc(slices.Clone(d.DS), func(o rollover.DS) bool { return o.Algorithm != ds.Algorithm })
 		one := k
 		one.Keys = slices.DeleteFunc(slices.Clone(k.Keys), func(key rollover.DNSKEY) bool { return !of(key) })
-		if !chained(only, k) || !signed(one, s) {
+		if !chained(Zone, only, k) || !signed(one, s) {
 			return fmt.Sprintf("algorithm %d of the DS set is not followed down to the data", ds.Algorithm)
 		}
 	}
@@ -351,10 +364,10 @@ func (w *World) refused(d, k, s version) string {
 }
 
 // chained says whether some DS points to a key of the set that signed it.
-func chained(d, k version) bool {
+func chained(zone string, d, k version) bool {
 	for _, have := range d.DS {
 		for _, key := range k.Signers {
-			want, err := key.DS(Zone, have.DigestType)
+			want, err := key.DS(zone, have.DigestType)
 			if err == nil && have == want && slices.Contains(k.Keys, key) {
 				return true
 			}
@@ -365,6 +378,13 @@ func chained(d, k version) bool {
 
 func signed(k, s version) bool {
 	return slices.ContainsFunc(s.Signers, func(d rollover.DNSKEY) bool { return slices.Contains(k.Keys, d) })
+}
+
+// Accepted is what worlds hold of a combination that some resolver has: a DS
+// set, a DNSKEY set and data.
+func Accepted(zone string, ds []rollover.DS, keys rollover.KeyVersion, data rollover.DataVersion) bool {
+	k := version{Keys: keys.Keys, Signers: keys.Signers}
+	return len(ds) == 0 || chained(zone, version{DS: ds}, k) && signed(k, version{Signers: data.Signers})
 }
 
 // id is a version by all that makes it different from others.

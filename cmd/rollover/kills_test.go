@@ -1,0 +1,235 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollover/rollover"
+	"rollover/rollover/lab"
+)
+
+// reaper kills the program at each edge of its system calls, once for each
+// step of a rollover: an advance that acts dies at the first edge at which none
+// has died in this step, so that the step goes on from edge to edge.
+type reaper struct {
+	*harness
+	died  map[string]bool // the places, by zone and step
+	all   map[string]int  // the kinds of places, and how often
+	turn  map[string]int  // of commands that change keys: how many steps had them
+	turns map[string]int  // by zone and step: which turn it is
+	told  int             // how often status told of a step under way
+}
+
+// newReaper is one for a harness, which counts the keys made from now on.
+func newReaper(h *harness) *reaper {
+	h.countKeys()
+	return &reaper{harness: h, died: map[string]bool{}, all: map[string]int{}, turn: map[string]int{}, turns: map[string]int{}}
+}
+
+// kills is how many there were.
+func (r *reaper) kills() int {
+	n := 0
+	for _, times := range r.all {
+		n += times
+	}
+	return n
+}
+
+// killing is a run that is to be killed.
+type killing struct {
+	scene
+	*reaper
+	step  string
+	place string // where it died
+}
+
+// at decides at an edge. Before the first command of PowerDNS nothing is due,
+// or nothing is known yet: that is left alone. The side after a call is a place
+// of its own where the call changes something by itself.
+func (s *killing) at(e edge) fate {
+	s.hear(e)
+	exact := fmt.Sprintf("%v %d, %s", e, s.seen[e], s.last)
+	if s.last == "" || s.died[s.step+exact] || !s.counts(e) {
+		return fate{}
+	}
+	s.died[s.step+exact], s.place = true, fmt.Sprintf("%v, %s", e, s.last)
+	return fate{kill: true}
+}
+
+// counts says whether the program is to die at such an edge. What changes keys
+// has one effect, which is the end of it if the program dies in the middle: it
+// dies in turns while the command runs, when it has ended, and when it is about
+// to be read back.
+func (s *killing) counts(e edge) bool {
+	turn := slices.Index([]edge{{"reap", false}, {"reap", true}, {"run", false}}, e)
+	_, command, _ := strings.Cut(s.last, " ")
+	if turn < 0 || !strings.HasSuffix(command, "-zone-key") {
+		return e.call == "sync" || !e.after && e.call != "lock" || turn == 1
+	}
+	if _, ok := s.turns[s.step+command]; !ok {
+		s.turns[s.step+command] = s.turn[command] % 3
+		s.turn[command]++
+	}
+	return turn == s.turns[s.step+command]
+}
+
+// killed runs the program for a zone; true if it died on the way.
+func (r *reaper) killed(zone, step string, args ...string) bool {
+	r.t.Helper()
+	cmd, _, _ := r.command(args...)
+	s := &killing{scene: r.scene(), reaper: r, step: zone + " " + step + " "}
+	tracer := &tracer{at: s.at}
+	o, err := tracer.run(cmd)
+	switch {
+	case err != nil:
+		r.t.Fatal(err)
+	case tracer.ended.Signaled():
+		r.all[s.place]++
+		return true
+	case o.code != 0:
+		r.t.Fatalf("rollover %s: %v", strings.Join(args, " "), o)
+	}
+	return false
+}
+
+// start begins a rollover through kills. While nothing was stored it is simply
+// given again; once there is one, advance goes on with it.
+func (r *reaper) start(zone string, args ...string) {
+	r.t.Helper()
+	for r.killed(zone, "start", append([]string{"start", zone}, args...)...) {
+		if r.rollover("status", zone).code == 0 {
+			r.explained(zone)
+			return
+		}
+	}
+}
+
+// push advances a zone through kills until one advance lives.
+func (r *reaper) push(zone string) {
+	r.t.Helper()
+	for s := r.status(zone); !done(s) && r.killed(zone, s.Step, "advance", zone); s = r.explained(zone) {
+	}
+}
+
+// explained checks what status says between two advances.
+func (r *reaper) explained(zone string) rollover.Status {
+	r.t.Helper()
+	s := r.status(zone)
+	if s.WaitingFor == "" || s.Command == "" && !s.State.Ended() || s.Blocked != nil {
+		r.t.Errorf("%s at step %q after a kill: waiting for %q, command %q, block %+v", zone, s.Step, s.WaitingFor, s.Command, s.Blocked)
+	}
+	if strings.Contains(s.WaitingFor, "is under way") && strings.Contains(s.Command, "rollover advance") {
+		r.told++
+	}
+	return s
+}
+
+// roll takes zones from start to end through all kills.
+func (r *reaper) roll(orders map[string][]string) {
+	r.t.Helper()
+	var zones []string
+	for zone := range orders {
+		zones = append(zones, zone)
+	}
+	slices.Sort(zones)
+	r.witnessed(zones, func() {
+		for _, zone := range zones {
+			r.start(zone, orders[zone]...)
+		}
+		r.until("done", zones, func() {
+			for _, zone := range zones {
+				r.push(zone)
+			}
+		}, done)
+	})
+	for _, zone := range zones {
+		r.finished(zone)
+	}
+	r.madeKeys(len(zones))
+}
+
+// covers checks that it was killed wherever an advance can be that acts: on
+// both sides of the intent, of each command, of reading back, and of the commit.
+func (r *reaper) covers() {
+	r.t.Helper()
+	for _, place := range []string{
+		"before save, after show-zone", "before sync, after show-zone", "after sync, after show-zone", // the intent
+		"before save, after list-zone", "before sync, after list-zone", "after sync, after list-zone",
+		"before run, after show-zone", "before run, after list-zone", // a command
+		"before reap, in add-zone-key", "before reap, in activate-zone-key", "before reap, in deactivate-zone-key", "before reap, in remove-zone-key",
+		"after reap, after add-zone-key", "after reap, after activate-zone-key", "after reap, after deactivate-zone-key", "after reap, after remove-zone-key",
+		"before run, after add-zone-key", "before run, after activate-zone-key", "before run, after deactivate-zone-key", "before run, after remove-zone-key",
+		"before reap, in show-zone", "after reap, after show-zone", // reading back
+		"after reap, after increase-serial", "after reap, after purge", "after reap, after notify",
+		"before save, after notify", "before sync, after notify", "after sync, after notify", // the commit
+	} {
+		if r.all[place] == 0 {
+			r.t.Errorf("never killed %s", place)
+		}
+	}
+}
+
+// report tells where it was killed, and how often.
+func (r *reaper) report() {
+	r.t.Logf("%d kills; %d times status told of a step under way", r.kills(), r.told)
+	for _, place := range sorted(r.all) {
+		r.t.Logf("%4d %s", r.all[place], place)
+	}
+}
+
+func sorted(counts map[string]int) []string {
+	var out []string
+	for place := range counts {
+		out = append(out, place)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Every kind of rollover, killed with SIGKILL at each edge of a system call by
+// which it stores, starts a command or learns that it ended: between any two
+// effects. No key is made twice, nothing is lost, and status tells where it is.
+func TestKilledAtEverySystemCall(t *testing.T) {
+	t.Parallel()
+	var ds, signature *reaper
+	t.Run("rolls", func(t *testing.T) {
+		t.Run("double-ds", func(t *testing.T) {
+			t.Parallel()
+			ds = killedThrough(t, "zsk", "ksk --method double-ds", "csk --method double-ds")
+			ds.covers()
+		})
+		t.Run("double-signature", func(t *testing.T) {
+			t.Parallel()
+			signature = killedThrough(t, "ksk --method double-signature", "csk --method double-signature")
+		})
+	})
+	if t.Failed() {
+		return
+	}
+	if kills := ds.kills() + signature.kills(); kills < 500 {
+		t.Errorf("only %d kills", kills)
+	}
+	if told := ds.told + signature.told; told < 100 {
+		t.Errorf("status told only %d times of a step under way", told)
+	}
+}
+
+// killedThrough rolls zones, one for each order, through all kills.
+func killedThrough(t *testing.T, orders ...string) *reaper {
+	t.Helper()
+	o, _ := three()
+	zones := map[string][]string{}
+	for _, order := range orders {
+		words := strings.Fields("--type " + order)
+		zones[words[1]+".lab.test."] = words
+	}
+	o.Zones = slices.DeleteFunc(o.Zones, func(z lab.Zone) bool { return zones[z.Name] == nil })
+	r := newReaper(newHarness(t, "2s", o))
+	r.roll(zones)
+	r.report()
+	return r
+}
