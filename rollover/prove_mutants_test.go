@@ -78,8 +78,20 @@ func orderMutants() []mutant {
 			m := reworked(k)
 			m.Steps[i].Actions = slices.Clone(s.Actions)
 			slices.Reverse(m.Steps[i].Actions)
-			out = append(out, mutant{name: fmt.Sprintf("%s, %s: deactivate before activate", k.Name(), s.Name), kind: m, family: family{may: may{faultCrash: 1}}})
+			out = append(out, mutant{name: fmt.Sprintf("%s, %s: deactivate before activate", k.Name(), s.Name), kind: m, family: family{may: crashing(k)}})
 		}
+	}
+	return out
+}
+
+// crashing is a kill, and the order that leads to the row.
+func crashing(k Kind) may {
+	out := may{faultCrash: 1}
+	switch k.Type {
+	case "cancel":
+		out[faultCancel] = 1
+	case "revert":
+		out[faultRevert] = 1
 	}
 	return out
 }
@@ -89,7 +101,7 @@ func guardMutants() []mutant {
 	zsk, ksk, csk := kindOf("zsk/pre-publish"), kindOf("ksk/double-ds"), kindOf("csk/double-signature")
 	return []mutant{
 		{"wait measured from the wrong event", otherWait(ksk), family{ttl: other}, tweak{}, 0},
-		{"half the TTL", ksk, family{ttl: wide}, tweak{policy: func(p *Policy) { p.Factor = 0.5 }}, 0},
+		{"one unit less than the TTL", ksk, family{ttl: wide}, tweak{policy: func(p *Policy) { p.Margin = -proofUnit }}, 0},
 		{"TTL of now instead of high water: DS", ksk, family{may: may{faultTTLDS: 1}, high: 1 << inDS}, tweak{load: forgetTTL}, 0},
 		{"TTL of now instead of high water: DNSKEY", ksk, family{may: may{faultTTLKeys: 1}, high: 1 << inKeys}, tweak{load: forgetTTL}, 0},
 		{"TTL of now instead of high water: data", zsk, family{may: may{faultTTLData: 1}, high: 1 << inData}, tweak{load: forgetTTL}, 0},
