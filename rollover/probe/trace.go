@@ -42,6 +42,7 @@ func (c *Client) Trace(ctx context.Context, q TraceQuestion) (chain.Trace, error
 	if err != nil {
 		return chain.Trace{}, err
 	}
+	s.rrtype = rrtype
 	goal := chain.Goal{Name: name, Type: rrtype}
 	if absent, ok := randomName(s.zone); ok && s.zone != "" {
 		goal.Absent = absent
@@ -60,21 +61,26 @@ type scene struct {
 	zone     string // that the name is in; empty when it could not be found
 	children []target
 	parents  []target
-	given    bool // children are those of the question: they need no authority
+	given    bool   // children are those of the question: they need no authority
+	name     string // that the trace is about
+	rrtype   uint16
+	unfound  error // why the zone or its servers could not be found
 }
 
 // scene finds the servers of the zone that a name is in, and of its parent.
-// Those that cannot be found are left out: then the resolvers are asked.
+// Where those of the zone cannot be found the resolvers are asked, and the
+// trace tells: what no server of the zone was asked about is not sound.
 func (c *Client) scene(ctx context.Context, name string, q TraceQuestion) (*scene, error) {
-	s := &scene{client: c, given: len(q.Servers) > 0}
+	s := &scene{client: c, name: name, given: len(q.Servers) > 0}
 	f := &finder{client: c, hosts: &hosts{client: c}}
 	given := &roster{finder: f, role: rollover.RoleChild}
 	if err := given.addPlaces(ctx, q.Servers); err != nil {
 		return nil, err
 	}
 	s.children = given.sorted()
-	zone, ok := s.apex(ctx, name, f)
-	if !ok {
+	zone, err := s.apex(ctx, name, f)
+	if err != nil {
+		s.unfound = err
 		return s, nil
 	}
 	s.zone = zone
@@ -88,18 +94,17 @@ func (c *Client) scene(ctx context.Context, name string, q TraceQuestion) (*scen
 
 // apex is the zone that a name is in: what the given servers, or else the
 // resolvers, name in an SOA.
-func (s *scene) apex(ctx context.Context, name string, f *finder) (string, bool) {
+func (s *scene) apex(ctx context.Context, name string, f *finder) (string, error) {
 	for _, t := range s.children {
 		answer, err := s.client.exchange(ctx, t.at, unchecked(name, dns.TypeSOA))
 		if err != nil {
 			continue
 		}
 		if zone, ok := ownerOfSOA(name, answer); ok {
-			return zone, true
+			return zone, nil
 		}
 	}
-	zone, err := f.enclosing(ctx, name)
-	return zone, err == nil
+	return f.enclosing(ctx, name)
 }
 
 // cast finds the servers of the zone and of its parent. A side that cannot be
@@ -116,9 +121,12 @@ func (s *scene) cast(ctx context.Context, f *finder) error {
 		return nil
 	}
 	children, err := f.children(ctx, parents, noParents)
-	if err == nil {
+	switch {
+	case err == nil:
 		s.children = children.sorted()
-	} else if !errors.Is(err, rollover.ErrUnavailable) {
+	case errors.Is(err, rollover.ErrUnavailable):
+		s.unfound = err
+	default:
 		return err
 	}
 	return nil
@@ -144,7 +152,20 @@ func (s *scene) ask(ctx context.Context, zone, name string, rrtype uint16) []cha
 	case s.zone != "" && name == s.zone && rrtype == dns.TypeDS && len(s.parents) > 0:
 		return s.askTargets(ctx, s.parents, name, rrtype)
 	}
-	return s.client.askAnybody(ctx, zone, name, rrtype)
+	if s.unfound == nil || name != s.name || rrtype != s.rrtype {
+		return s.client.askAnybody(ctx, zone, name, rrtype)
+	}
+	return s.askUnfound(ctx, zone)
+}
+
+// askUnfound asks what the trace is about where the zone's servers could not be
+// found: the given ones, or else the resolvers, with the doubt beside them.
+func (s *scene) askUnfound(ctx context.Context, zone string) []chain.Reply {
+	if s.given {
+		return s.askTargets(ctx, s.children, s.name, s.rrtype)
+	}
+	doubt := chain.Reply{Server: "the name servers of the zone", Code: chain.CodeNoAnswer, Why: "not found: " + s.unfound.Error()}
+	return append(s.client.askAnybody(ctx, zone, s.name, s.rrtype), doubt)
 }
 
 func (s *scene) askTargets(ctx context.Context, targets []target, name string, rrtype uint16) []chain.Reply {
