@@ -219,16 +219,7 @@ func TestTurnsRefused(t *testing.T) {
 			if c.do != nil {
 				c.do(w)
 			}
-			w.Advance(0)
-			keys := slices.Clone(w.Keys)
-			c.order.Zone = rollovertest.Zone
-			_, err := w.Engine(tight()).Start(context.Background(), c.order)
-			if err == nil || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("start says %v, expected %q", err, c.says)
-			}
-			if !slices.Equal(keys, w.Keys) || w.Roll() != nil {
-				t.Errorf("a refused start changed something: %v, %v", w.Keys, w.Roll())
-			}
+			startRefused(t, w, c.order, c.says)
 		})
 	}
 }
