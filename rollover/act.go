@@ -70,8 +70,9 @@ func (v *visit) refreshContents(ctx context.Context, step Step) error {
 	return nil
 }
 
+// signsData says whether a key of either side signs data, or will when it is made.
 func (r *Roll) signsData() bool {
-	return slices.ContainsFunc(slices.Concat(r.Old, r.New), func(k Key) bool { return k.Role.SignsData() })
+	return slices.ContainsFunc(slices.Concat(r.Old, r.New, r.SpecNew), func(k Key) bool { return k.Role.SignsData() })
 }
 
 // act carries out the open intent, or takes one up that an earlier run left:

@@ -177,6 +177,128 @@ func TestTTLRaisedBeforeNewSigns(t *testing.T) {
 	}
 }
 
+// The same for a zone that gets its first keys: none of them is there yet when
+// its records are read.
+func TestTTLRaisedBeforeTheFirstSigning(t *testing.T) {
+	tried := 0
+	for n := range 12 {
+		w := rollovertest.New("unsigned", rollovertest.TTLs{DS: unit, DNSKEY: unit, Data: unit})
+		w.KillAt = n + 1
+		p := tight()
+		start(t, w, p, rollover.Order{Type: "sign"})
+		if w.Roll() == nil || len(w.Keys) > 0 {
+			continue
+		}
+		tried++
+		w.SetTTL(rollovertest.TTLs{DS: unit, DNSKEY: unit, Data: 30 * unit})
+		whole(t, w, unit)
+		for range 60 {
+			tickSeeing(t, w, p, sampleSmall)
+			w.ServeParent(p)
+			whole(t, w, unit)
+		}
+		finished(t, w)
+	}
+	if tried == 0 {
+		t.Error("no kill left a first signing that had changed nothing")
+	}
+}
+
+// Somebody unpublished old while both sign, and undid it. Caches hold a DNSKEY
+// set without it, which needs the signatures of new: cancel leaves them.
+func TestCancelKeepsNewForCachesWithoutOld(t *testing.T) {
+	w := rollovertest.New("split", rollovertest.TTLs{DS: unit, DNSKEY: 9 * unit, Data: unit})
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "zsk", Method: "double-signature"})
+	for range 3 {
+		whole(t, w, unit)
+		tickDue(t, w, p)
+	}
+	old := w.Roll().Old[0]
+	w.Apply(rollover.Command{Verb: "unpublish", Key: old})
+	whole(t, w, unit)
+	w.Apply(rollover.Command{Verb: "publish", Key: old})
+	whole(t, w, 0)
+	if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		tickDue(t, w, p)
+		whole(t, w, unit)
+	}
+	if w.Roll().State != rollover.StateCancelled {
+		t.Errorf("%s: %+v", w.Roll().State, w.Roll().Need)
+	}
+}
+
+// A parent that shows, or is made to show, the DS of the old algorithm when its
+// key is out of the DNSKEY set already is never asked to keep it: validators that
+// want every algorithm of the DS set would refuse the zone.
+func TestNoDSOfAnOldAlgorithmIsKept(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "algorithm", Algorithm: 15})
+	toStep(t, w, p, "unpublish")
+	old := w.Roll().Old[0]
+	tickSeeing(t, w, p, func(s *rollover.Sighting) {
+		for i := range s.Servers {
+			if v := s.Servers[i].DS; v != nil {
+				d, err := old.DNSKEY().DS(rollovertest.Zone, 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Servers[i].DS = &rollover.DSVersion{Set: []rollover.DS{d}, TTL: v.TTL}
+			}
+		}
+	})
+	todo := w.Roll().Parent(p)
+	if n := w.Roll().Need; n == nil || !n.Gone || len(todo.Keep) > 0 || len(todo.Add) != 1 || len(todo.Remove) != 1 {
+		t.Errorf("need %+v; at the parent keep %v, add %v, remove %v", n, todo.Keep, todo.Add, todo.Remove)
+	}
+}
+
+// The parent was asked to drop the DS of old, and still shows it: what comes
+// yet would take away what a way back rests on.
+func TestRevertWaitsForTheDSOfOldToGo(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	w.Operator = func(w *rollovertest.World, want []rollover.DS) {
+		if len(want) > 1 {
+			w.SetDS(want)
+		}
+	}
+	toStep(t, w, p, "withdraw")
+	whole(t, w, 3*unit)
+	if err := revert(w, false); err == nil || !strings.Contains(err.Error(), "--parent-unchanged") {
+		t.Fatalf("revert says %v", err)
+	}
+	if err := revert(w, true); err != nil {
+		t.Fatal(err)
+	}
+	w.Operator = nil
+	drive(t, w, p, 200)
+	if w.Roll().State != rollover.StateCancelled {
+		t.Errorf("%s: %+v", w.Roll().State, w.Roll().Need)
+	}
+}
+
+// An unsigned zone with a key that does not sign has no DNSKEY set, and that
+// is how it must be: a cancelled first signing comes to its end.
+func TestCancelledSigningBesideAnIdleKey(t *testing.T) {
+	w := rollovertest.New("unsigned", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "sign"})
+	w.AddKey(257, false, true)
+	if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, ""); err != nil {
+		t.Fatal(err)
+	}
+	drive(t, w, p, 100)
+	if w.Roll().State != rollover.StateCancelled {
+		t.Errorf("%s: %+v", w.Roll().State, w.Roll().Need)
+	}
+}
+
 // sampleSmall makes the names looked at have a smaller TTL than others of the zone.
 func sampleSmall(s *rollover.Sighting) {
 	for i := range s.Servers {

@@ -183,9 +183,10 @@ func missingDS(want DS, set []DS) string {
 
 // authentic says whether a DNSKEY set is signed by a key that PowerDNS showed
 // us. Anything else may be forged; a forged set can only delay. That there is no
-// set at all is right for a zone without keys, and counts for no other.
+// set at all is right for a zone without active keys, which PowerDNS does not
+// sign, and counts for no other.
 func (r *Roll) authentic(v KeyVersion) bool {
-	if len(r.Keys) == 0 && len(v.Keys) == 0 {
+	if len(v.Keys) == 0 && !slices.ContainsFunc(r.Keys, func(k Key) bool { return k.Active }) {
 		return true
 	}
 	return slices.ContainsFunc(v.Signers, func(d DNSKEY) bool {

@@ -198,11 +198,12 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			// The way back. New does not sign, so caches need it only if somebody
-			// let it sign by hand; until that is out of them it stays.
+			// The way back. New does not sign by itself, or not alone: caches need it
+			// only if somebody let it sign by hand, or took old out of the DNSKEY set for a
+			// while; until that is out of them it stays.
 			Type: "cancel", Method: "zsk", Role: ZSK, Based: "the failing pairs of docs/decides.md, read backwards",
 			Steps: []Step{
-				{"remove", after{Settled(RecordData, SignedBy(Old))}, do{Remove(New)}},
+				{"remove", after{Settled(RecordDNSKEY, Has(Old)), Settled(RecordData, SignedBy(Old))}, do{Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
 			},
 		},
@@ -260,11 +261,12 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			// Old was never out of the DNSKEY set.
-			Type: "revert", Method: "zsk", Role: ZSK, Based: "zsk (pre-publish), read backwards",
+			// Old is in the DNSKEY set, and was so all the while unless somebody took it
+			// out by hand: it signs at once, and new beside it until caches have old.
+			Type: "revert", Method: "zsk", Role: ZSK, Based: "zsk (double-signature), read backwards",
 			Steps: []Step{
-				{"switch", after{Seen(RecordDNSKEY, Has(Old))}, do{Activate(Old), Deactivate(New)}},
-				{"retire", after{Settled(RecordData, SignedBy(Old), NotSignedBy(New))}, do{Remove(New)}},
+				{"activate", nil, do{Activate(Old)}},
+				{"retire", after{Settled(RecordDNSKEY, Has(Old)), Settled(RecordData, SignedBy(Old))}, do{Deactivate(New), Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
 			},
 		},
@@ -309,10 +311,11 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			// Nothing was taken from the zone itself, so its DS may come back at once.
+			// Nothing was taken from the zone itself. That it is so is looked at as for a
+			// first DS: without one, nobody has missed what somebody did by hand.
 			Type: "revert", Method: "unsign", Based: "the failing pairs of docs/decides.md, read backwards",
 			Steps: []Step{
-				{"submit", nil, do{AskParent(Old)}},
+				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old)), Settled(RecordData, SignedBy(Old))}, do{AddDS(Old)}},
 				{"finish", after{Seen(RecordDS, Has(Old), FoundSecure())}, nil},
 			},
 		},

@@ -347,6 +347,9 @@ func TestEveryWaitOfARevertIsNeeded(t *testing.T) {
 				}
 			}
 			for _, m := range mutants(without(k, func(w rollover.Wait) bool { return w.Courtesy })) {
+				if againstHands(k, m) {
+					continue
+				}
 				needed(t, m, func(k rollover.Kind, c circumstance) string {
 					for _, b := range ways {
 						b.back = k
@@ -359,6 +362,12 @@ func TestEveryWaitOfARevertIsNeeded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// againstHands says whether a wait guards only against what somebody did by
+// hand in the middle, which this world does not do; the search of TestProof does.
+func againstHands(k rollover.Kind, m mutant) bool {
+	return k.Name() == "revert/unsign" || k.Name() == "revert/zsk" && strings.Contains(m.what, "DNSKEY has old")
 }
 
 // mutant is a kind with one wait left out, or weakened to seen.

@@ -46,7 +46,7 @@ func (r *Roll) Parent(p Policy) ParentDS {
 // of another algorithm (which some validators insist on as soon as it is there),
 // would meet a name server that does not show what it rests on.
 func (r *Roll) hollow() bool {
-	if r.Ask == nil || r.Type != "sign" && r.Type != "algorithm" {
+	if r.Ask == nil || r.Type != "sign" && r.Type != "unsign" && r.Type != "algorithm" {
 		return false
 	}
 	return len(r.Held) == 0 || r.Need != nil && r.Need.Hollow
@@ -55,12 +55,19 @@ func (r *Roll) hollow() bool {
 // unsettled says that the keys or the servers are not as they were when the
 // parent was asked, or that nobody has looked since the rollover was resumed:
 // then nothing must go at the parent. While the rollover is blocked nothing
-// must come either: the key that it is for may be gone.
+// must come either: the key that it is for may be gone. A DS of another algorithm
+// that does not belong there is no help to anybody and breaks some validators:
+// as long as the name servers are as they were it may go.
 func (r *Roll) unsettled() bool {
-	if r.Ask != nil && len(r.Held) == 0 {
+	switch {
+	case r.State == StateBlocked, r.Ask != nil && len(r.Held) == 0:
 		return true
+	case r.Need == nil:
+		return false
+	case r.Type == "algorithm":
+		return r.Need.Hollow
 	}
-	return r.State == StateBlocked || r.Need != nil && (r.Need.Gone || r.Need.Anew)
+	return r.Need.Gone || r.Need.Anew
 }
 
 // wanted is the DS records of the sides last asked for; before anything was

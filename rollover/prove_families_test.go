@@ -17,6 +17,7 @@ func circumstances() []family {
 		{name: "name server falls back", may: may{faultFallBack: 1}},
 		{name: "registrar replaces", may: may{faultReplace: 1}, heavy: true},
 		{name: "registrar mistypes", may: may{faultTypo: 1}, broad: true},
+		{name: "DS put in early", may: may{faultEarly: 1}, broad: true},
 		{name: "TTL of DS lowered", may: may{faultTTLDS: 1}, high: 1 << inDS, heavy: true},
 		{name: "TTL of DNSKEY lowered", may: may{faultTTLKeys: 1}, high: 1 << inKeys, heavy: true},
 		{name: "TTL of data lowered", may: may{faultTTLData: 1}, high: 1 << inData, heavy: true},
@@ -30,8 +31,10 @@ func circumstances() []family {
 		{name: "cancelled", may: may{faultCancel: 1}, broad: true},
 		{name: "reverted", may: may{faultRevert: 1}, broad: true},
 		{name: "cancelled after a switch by hand", may: may{faultCancel: 1, faultSwitch: 1}, heavy: true},
+		{name: "cancelled, DS put in early", may: may{faultCancel: 1, faultEarly: 1}, heavy: true},
 		{name: "cancelled, registrar replaces", may: may{faultCancel: 1, faultReplace: 1}, heavy: true},
 		{name: "cancelled after an edit", may: may{faultCancel: 1, faultEdit: 1}, heavy: true},
+		{name: "reverted after an edit", may: may{faultRevert: 1, faultEdit: 1}, heavy: true},
 	}
 }
 

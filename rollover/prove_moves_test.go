@@ -118,6 +118,8 @@ func (m *mover) takeOver() {
 			if gone := maskOf(m.new)&m.there(m.from.table) == 0; gone && !m.family.unseen {
 				who = blameEnvironment // an order that lands after it was taken back
 			}
+		case m.from.flags&unasked != 0:
+			who = blameEnvironment // nobody knows of it before a server of the parent shows it
 		}
 		if newest == m.from.serve[at] || m.from.unseen>>at&1 != 0 {
 			continue
@@ -140,7 +142,11 @@ func (m *mover) takeOver() {
 // read from PowerDNS itself.
 func (m *mover) note(w *world, at int, v uint8) {
 	raised := placeRecord[at] != inData && m.versions[v].ttl > m.versions[w.serve[at]].ttl
-	if !m.family.unseen && (raised || placeRecord[at] != inDS && w.flags&byHand != 0) {
+	hand := byHand
+	if placeRecord[at] == inDS {
+		hand = unasked
+	}
+	if !m.family.unseen && (raised || w.flags&hand != 0) {
 		w.unseen |= 1 << at
 	}
 }
@@ -166,10 +172,10 @@ func (m *mover) register() {
 			continue
 		}
 		w := m.from
-		w.reg, w.flags = want, w.flags&^astray
+		w.reg, w.flags = want, w.flags&^(astray|unasked)
 		blame := blameTool
 		if m.cdsDriven() && w.flags&byHand != 0 {
-			blame = blameEnvironment // the parent follows the keys that somebody changed
+			blame, w.flags = blameEnvironment, w.flags|unasked // the parent follows the keys that somebody changed
 		}
 		m.to(move{kind: moveRegister}, w, blame)
 	}
@@ -319,6 +325,7 @@ func (p *proof) meddled(w *world) bool {
 func (m *mover) environment() {
 	m.fallBacks()
 	m.registrar()
+	m.haste()
 	m.ttls()
 	m.clocks()
 }
@@ -361,6 +368,19 @@ func (m *mover) registrar() {
 		w.reg = m.version(typo, w.ttl)
 		m.to(move{kind: moveFault, fault: faultTypo}, w, blameEnvironment)
 	}
+}
+
+// haste lets somebody put in the DS that PowerDNS prints for the keys of new,
+// before it is asked for.
+func (m *mover) haste() {
+	set := m.versions[m.from.reg]
+	set.has |= maskOf(m.new) & m.there(m.from.table) & m.pointable()
+	w := m.from
+	if m.shapes[w.shape].asks || m.cdsDriven() || set == m.versions[w.reg] || !w.spend(faultEarly) {
+		return
+	}
+	w.reg, w.flags = m.version(set, w.ttl), w.flags|unasked
+	m.to(move{kind: moveFault, fault: faultEarly}, w, blameEnvironment)
 }
 
 // ttls flips the TTL that a record is served with from now on.
@@ -422,6 +442,19 @@ func (m *mover) hands() {
 	}
 	if w := m.from; w.spend(faultSwitch) {
 		m.switchedByHand(w)
+	}
+	if w := m.from; w.spend(faultHide) {
+		m.hidden(w)
+	}
+}
+
+// hidden yields each key of old unpublished by hand: the edit that takes a key
+// from the DNSKEY set, and from CDS records, while it signs.
+func (m *mover) hidden(w world) {
+	for _, k := range m.old {
+		t := m.tables[w.table]
+		t[k.ID-1] &^= keyPublished
+		m.edited(w, t)
 	}
 }
 
@@ -552,6 +585,8 @@ func (p *proof) tellFault(m move, from, to *world) string {
 		return "the registrar replaces instead of adds: " + p.describe(p.versions[to.reg])
 	case faultTypo:
 		return "the registrar mistypes: " + p.describe(p.versions[to.reg])
+	case faultEarly:
+		return "somebody puts in what was not asked for: " + p.describe(p.versions[to.reg])
 	case faultForward:
 		return "the wall clock jumps forward"
 	case faultBack:

@@ -31,6 +31,8 @@ type mutant struct {
 	tweak  tweak
 	// slow is for a guard that shortens an outage: how long it may last, in units.
 	slow int
+	// record is what a wait that was taken away is for.
+	record Record
 }
 
 // wide are TTLs for waits on the wrong record and waits that are too short.
@@ -55,7 +57,7 @@ func waitMutants() []mutant {
 				missing, weak := reworked(hasty), reworked(hasty)
 				missing.Steps[i].Waits = slices.Delete(missing.Steps[i].Waits, j, j+1)
 				weak.Steps[i].Waits[j].Strength = StrengthSeen
-				out = append(out, mutant{name: name + " left out", kind: missing}, mutant{name: name + " weakened to seen", kind: weak})
+				out = append(out, mutant{name: name + " left out", kind: missing, record: w.Record}, mutant{name: name + " weakened to seen", kind: weak, record: w.Record})
 			}
 		}
 	}
@@ -100,34 +102,34 @@ func crashing(k Kind) may {
 func guardMutants() []mutant {
 	zsk, ksk, csk := kindOf("zsk/pre-publish"), kindOf("ksk/double-ds"), kindOf("csk/double-signature")
 	return []mutant{
-		{"wait measured from the wrong event", otherWait(ksk), family{ttl: other}, tweak{}, 0},
-		{"one unit less than the TTL", ksk, family{ttl: wide}, tweak{policy: func(p *Policy) { p.Margin = -proofUnit }}, 0},
-		{"TTL of now instead of high water: DS", ksk, family{may: may{faultTTLDS: 1}, high: 1 << inDS}, tweak{load: forgetTTL}, 0},
-		{"TTL of now instead of high water: DNSKEY", ksk, family{may: may{faultTTLKeys: 1}, high: 1 << inKeys}, tweak{load: forgetTTL}, 0},
-		{"TTL of now instead of high water: data", zsk, family{may: may{faultTTLData: 1}, high: 1 << inData}, tweak{load: forgetTTL}, 0},
-		{"TTL of the names looked at instead of the largest of the zone", zsk, family{ttl: wide}, tweak{load: forgetZone, contents: sampled}, 0},
-		{"records not read again before the signer changes", zsk, family{may: may{faultTTLData: 1}}, tweak{contents: firstContents}, 0},
-		{"records not read again before new signs", csk, family{may: may{faultTTLData: 1}}, tweak{contents: firstContents}, 0},
-		{"no look in the tick that acts", ksk, family{may: may{faultFlap: 1}}, tweak{look: lookEarlier}, 0},
-		{"a bad look takes nothing away", ksk, family{may: may{faultFlap: 1}, ttl: wide}, tweak{stored: keepHeld}, 0},
-		{"the time up to a bad look counts again", ksk, family{may: may{faultFlap: 1}, ttl: wide}, tweak{stored: countFromBad}, 0},
-		{"no answer counts as a good one", ksk, family{may: may{faultSilent: 1}}, tweak{look: silentAgrees}, 0},
-		{"one server is enough", ksk, family{}, tweak{look: oneServer}, 0},
-		{"what earlier steps relied on is not watched", ksk, family{may: may{faultFallBack: 1}}, tweak{kinds: unwatched}, 0},
-		{"what fell back is good as soon as it is back", ksk, family{may: may{faultFallBack: 1}}, tweak{kinds: watchedSeen}, 0},
-		{"deadline by wall clock", ksk, family{may: may{faultForward: 1}, ttl: wide}, tweak{policy: uncapped, clock: wallOnly}, 0},
-		{"a gap counts in full", ksk, family{may: may{faultForward: 1, faultReboot: 1}, policy: withMargin, ttl: wide}, tweak{policy: uncapped}, 0},
-		{"no margin", ksk, family{may: may{faultForward: 1, faultReboot: 1}, policy: withMargin, ttl: wide}, tweak{policy: func(p *Policy) { p.Margin = 0 }}, 0},
-		{"digest not compared", ksk, family{may: may{faultTypo: 1}}, tweak{look: readTypo}, 0},
-		{"parent's answers not proven", ksk, family{may: may{faultForged: 1}, policy: withValidator}, tweak{policy: func(p *Policy) { p.Evidence = EvidencePlain }}, 0},
-		{"exit code believed", zsk, family{may: may{faultLie: 1}}, tweak{believeExit: true}, 0},
-		{"exit code believed", ksk, family{may: may{faultLie: 1}}, tweak{believeExit: true}, 0},
-		{"key list not read before a change", zsk, family{may: may{faultEdit: 1}}, tweak{inventory: expectedKeys}, 0},
-		{"intent not stored", zsk, family{may: may{faultCrash: 1}}, tweak{noIntent: true}, 0},
-		{"open intent carried out without a look", ksk, family{may: may{faultCrash: 1, faultFlap: 1}}, tweak{load: carryOut}, 0},
-		{"a first DS handed over though a name server fell back", kindOf("sign/ds-last"), family{may: may{faultFallBack: 1}}, tweak{stored: handOver}, 0},
-		{"a DS of a new algorithm handed over though a name server fell back", kindOf("algorithm/conservative"), family{may: may{faultFallBack: 1}}, tweak{stored: handOver}, 0},
-		{"no rescue", unrescued(ksk), family{may: may{faultReplace: 1}, ttl: other}, tweak{}, int(other[inKeys][0])},
+		{"wait measured from the wrong event", otherWait(ksk), family{ttl: other}, tweak{}, 0, ""},
+		{"one unit less than the TTL", ksk, family{ttl: wide}, tweak{policy: func(p *Policy) { p.Margin = -proofUnit }}, 0, ""},
+		{"TTL of now instead of high water: DS", ksk, family{may: may{faultTTLDS: 1}, high: 1 << inDS}, tweak{load: forgetTTL}, 0, ""},
+		{"TTL of now instead of high water: DNSKEY", ksk, family{may: may{faultTTLKeys: 1}, high: 1 << inKeys}, tweak{load: forgetTTL}, 0, ""},
+		{"TTL of now instead of high water: data", zsk, family{may: may{faultTTLData: 1}, high: 1 << inData}, tweak{load: forgetTTL}, 0, ""},
+		{"TTL of the names looked at instead of the largest of the zone", zsk, family{ttl: wide}, tweak{load: forgetZone, contents: sampled}, 0, ""},
+		{"records not read again before the signer changes", zsk, family{may: may{faultTTLData: 1}}, tweak{contents: firstContents}, 0, ""},
+		{"records not read again before new signs", csk, family{may: may{faultTTLData: 1}}, tweak{contents: firstContents}, 0, ""},
+		{"no look in the tick that acts", ksk, family{may: may{faultFlap: 1}}, tweak{look: lookEarlier}, 0, ""},
+		{"a bad look takes nothing away", ksk, family{may: may{faultFlap: 1}, ttl: wide}, tweak{stored: keepHeld}, 0, ""},
+		{"the time up to a bad look counts again", ksk, family{may: may{faultFlap: 1}, ttl: wide}, tweak{stored: countFromBad}, 0, ""},
+		{"no answer counts as a good one", ksk, family{may: may{faultSilent: 1}}, tweak{look: silentAgrees}, 0, ""},
+		{"one server is enough", ksk, family{}, tweak{look: oneServer}, 0, ""},
+		{"what earlier steps relied on is not watched", ksk, family{may: may{faultFallBack: 1}}, tweak{kinds: unwatched}, 0, ""},
+		{"what fell back is good as soon as it is back", ksk, family{may: may{faultFallBack: 1}}, tweak{kinds: watchedSeen}, 0, ""},
+		{"deadline by wall clock", ksk, family{may: may{faultForward: 1}, ttl: wide}, tweak{policy: uncapped, clock: wallOnly}, 0, ""},
+		{"a gap counts in full", ksk, family{may: may{faultForward: 1, faultReboot: 1}, policy: withMargin, ttl: wide}, tweak{policy: uncapped}, 0, ""},
+		{"no margin", ksk, family{may: may{faultForward: 1, faultReboot: 1}, policy: withMargin, ttl: wide}, tweak{policy: func(p *Policy) { p.Margin = 0 }}, 0, ""},
+		{"digest not compared", ksk, family{may: may{faultTypo: 1}}, tweak{look: readTypo}, 0, ""},
+		{"parent's answers not proven", ksk, family{may: may{faultForged: 1}, policy: withValidator}, tweak{policy: func(p *Policy) { p.Evidence = EvidencePlain }}, 0, ""},
+		{"exit code believed", zsk, family{may: may{faultLie: 1}}, tweak{believeExit: true}, 0, ""},
+		{"exit code believed", ksk, family{may: may{faultLie: 1}}, tweak{believeExit: true}, 0, ""},
+		{"key list not read before a change", zsk, family{may: may{faultEdit: 1}}, tweak{inventory: expectedKeys}, 0, ""},
+		{"intent not stored", zsk, family{may: may{faultCrash: 1}}, tweak{noIntent: true}, 0, ""},
+		{"open intent carried out without a look", ksk, family{may: may{faultCrash: 1, faultFlap: 1}}, tweak{load: carryOut}, 0, ""},
+		{"a first DS handed over though a name server fell back", kindOf("sign/ds-last"), family{may: may{faultFallBack: 1}}, tweak{stored: handOver}, 0, ""},
+		{"a DS of a new algorithm handed over though a name server fell back", kindOf("algorithm/conservative"), family{may: may{faultFallBack: 1}}, tweak{stored: handOver}, 0, ""},
+		{"no rescue", unrescued(ksk), family{may: may{faultReplace: 1}, ttl: other}, tweak{}, int(other[inKeys][0]), ""},
 	}
 }
 

@@ -35,6 +35,8 @@ const (
 	faultCancel         // the operator cancels
 	faultRevert         // the operator goes back to the old keys
 	faultSwitch         // somebody switches from old to new by hand
+	faultHide           // somebody unpublishes a key of old by hand
+	faultEarly          // somebody puts in the DS of new before it is asked for
 )
 
 // family is the circumstances of one search: what may go wrong how often, with

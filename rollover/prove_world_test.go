@@ -75,6 +75,7 @@ const (
 	astray                     // the registry holds what nobody asked for
 	hurt                       // the environment alone has broken the chain; not yet whole again
 	byHand                     // the key table was changed by hand, and rollover has not changed it since
+	unasked                    // the registry holds what somebody's hand led to; a server of the parent may show it late
 )
 
 // version is one version of one record, by the keys in it and the keys that signed it.
@@ -225,10 +226,14 @@ func (c *cast) made(spec Key, t keyTable) (Key, bool) {
 	return Key{}, false
 }
 
-// source is what PowerDNS makes of a key table: a DNSKEY set and signed data.
+// source is what PowerDNS makes of a key table: a DNSKEY set and signed data. A
+// zone without an active key is not signed, whatever is published.
 func (c *cast) source(t keyTable) (keys, data version) {
 	keys.record, data.record = inKeys, inData
 	list := c.list(t)
+	if !slices.ContainsFunc(list, func(k Key) bool { return k.Active }) {
+		return keys, data
+	}
 	for _, k := range list {
 		bit := uint8(1) << (k.ID - 1)
 		role := RoleOf(list, k)

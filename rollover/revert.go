@@ -87,9 +87,14 @@ func (v *visit) turnBack(ctx context.Context) error {
 	}
 	for _, k := range slices.Concat(r.Old, r.New) {
 		i := slices.IndexFunc(inv.Keys, k.isThe)
+		left := slices.ContainsFunc(expected, func(o Key) bool { return k.isThe(o) && o.Active })
 		switch {
 		case i < 0:
 			return fmt.Errorf("%w: %v of %s is gone: there is nothing to go back to or from; see `pdnsutil show-zone %s`", ErrRefused, k, r.Zone, r.Zone)
+		case r.Type != "algorithm" && !inv.Keys[i].Published && containsID(r.Old, k.ID):
+			return fmt.Errorf("%w: %v of %s, which is to sign again, is not published any more: `%s`, and try again", ErrRefused, k, r.Zone, v.explain(Command{VerbPublish, inv.Keys[i]}))
+		case !fits && left && !inv.Keys[i].Active:
+			return fmt.Errorf("%w: %v of %s signed, and was deactivated by somebody else: `%s`, and try again", ErrRefused, k, r.Zone, v.explain(Command{VerbActivate, inv.Keys[i]}))
 		case r.Type == "algorithm" && !inv.Keys[i].Active:
 			return fmt.Errorf("%w: %v of %s has stopped signing: only going on is safe", ErrRefused, k, r.Zone)
 		}
@@ -115,7 +120,7 @@ func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
 		case o.Role == RoleChild:
 			behind = r.unlike(o)
 		case !b.Unchanged && r.onItsWay(o):
-			return fmt.Errorf("%w: the parent was asked for the DS of the new key, and %s has %s: wait until every server of the parent shows it; or, if the registrar was not told and will not be: --parent-unchanged", ErrRefused, o.Server, tags(o.DS.Set))
+			return fmt.Errorf("%w: the parent was asked for the DS of the new key alone, and %s has %s: wait until every server of the parent shows it; or, if the registrar was not told and will not be: --parent-unchanged", ErrRefused, o.Server, tags(o.DS.Set))
 		}
 		if behind != "" {
 			return fmt.Errorf("%w: %s of %s is behind (%s): going back begins when the last change has arrived everywhere; look with `rollover advance --zone %s`, and try again", ErrRefused, o.Server, r.Zone, behind, r.Zone)
@@ -125,9 +130,11 @@ func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
 }
 
 // onItsWay says whether a parent server does not show yet what was asked for
-// last, where that was the DS of new without that of old: it may come at any time.
+// last, where that was the DS of new without that of old: it may come at any time,
+// and take away what the way back rests on.
 func (r *Roll) onItsWay(o ServerSighting) bool {
-	return r.Ask != nil && slices.Contains(r.Ask.Sides, New) && !slices.Contains(r.Ask.Sides, Old) && !r.pointsTo(New, o.DS.Set)
+	alone := r.Ask != nil && slices.Contains(r.Ask.Sides, New) && !slices.Contains(r.Ask.Sides, Old)
+	return alone && (!r.pointsTo(New, o.DS.Set) || r.pointsTo(Old, o.DS.Set))
 }
 
 // unlike says in which way a server does not show the keys of both sides as

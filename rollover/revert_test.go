@@ -150,6 +150,12 @@ func TestRevertRefused(t *testing.T) {
 		{"nothing taken away", "submit", "rollover cancel", nil},
 		{"old is removed", "retire", "is gone", nil},
 		{"keys changed by hand", "switch", "not those that rollover left", func(w *rollovertest.World) { w.AddKey(256, false, true) }},
+		{"old is not published", "switch", "is not published any more: `pdnsutil publish", func(w *rollovertest.World) {
+			meddle(t, w, rollover.Command{Verb: "unpublish", Key: w.Roll().Old[0]})
+		}},
+		{"new does not sign", "switch", "was deactivated by somebody else: `pdnsutil activate", func(w *rollovertest.World) {
+			meddle(t, w, rollover.Command{Verb: "activate", Key: w.Roll().Old[0]}, rollover.Command{Verb: "deactivate", Key: w.Roll().New[0]})
+		}},
 		{"it is being reverted", "switch", "taken back already", func(w *rollovertest.World) {
 			if err := revert(w, false); err != nil {
 				t.Fatal(err)
@@ -174,6 +180,22 @@ func TestRevertRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// meddle changes keys by hand, and lets rollover find out.
+func meddle(t *testing.T, w *rollovertest.World, commands ...rollover.Command) {
+	t.Helper()
+	for _, c := range commands {
+		w.Apply(c)
+	}
+	for range 30 {
+		whole(t, w, unit)
+		tickDue(t, w, tight())
+		if w.Roll().State == rollover.StateBlocked {
+			return
+		}
+	}
+	t.Fatalf("it is %s, not blocked: %+v", w.Roll().State, w.Roll().Need)
 }
 
 // Until the parent is asked, nothing is to be changed there, whatever it has.

@@ -166,13 +166,15 @@ func (w *World) newKey(k rollover.Key) rollover.Key {
 	return k
 }
 
-// publishZone lets the servers take over what PowerDNS has now, each with its lag.
+// publishZone lets the servers take over what PowerDNS has now, each with its
+// lag. A zone without an active key is not signed, whatever is published.
 func (w *World) publishZone() {
 	dnskey := version{Record: rollover.RecordDNSKEY, TTL: w.TTL.DNSKEY}
 	data := version{Record: rollover.RecordData, TTL: w.TTL.Data}
+	signed := slices.ContainsFunc(w.Keys, func(k rollover.Key) bool { return k.Active })
 	for _, k := range w.Keys {
 		role := rollover.RoleOf(w.Keys, k)
-		if k.Published {
+		if k.Published && signed {
 			dnskey.Keys = append(dnskey.Keys, k.DNSKEY())
 		}
 		if k.Active && role.SignsKeys() {
