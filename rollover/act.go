@@ -239,8 +239,15 @@ func (v *visit) transfers() bool {
 }
 
 // bump raises the SOA serial where secondaries compare it, and before that
-// orders the names of a zone that got its first keys.
+// orders the names of a zone that got its first keys, and takes out of one that
+// lost its last what it told its parent by CDS: the next keys would sign it.
 func (v *visit) bump(ctx context.Context) {
+	if len(v.roll.Keys) == 0 {
+		if err := v.engine.Signer.RetractCDS(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
+			v.fail(fmt.Errorf("taking out the CDS records of %s: %w", v.dossier.Zone, err))
+			return
+		}
+	}
 	if v.roll.Intent.Rectify {
 		if err := v.engine.Signer.Rectify(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
 			v.fail(fmt.Errorf("rectifying %s: %w", v.dossier.Zone, err))
