@@ -70,8 +70,11 @@ func (t *Tool) announceCDS(ctx context.Context, zone string, want announcement) 
 // after.
 func (t *Tool) setAnnouncement(ctx context.Context, zone string, want announcement) (*rollover.Inventory, error) {
 	inv, err := t.Inventory(ctx, zone)
-	if err != nil || want.is(inv) {
+	switch {
+	case err != nil || want.is(inv):
 		return nil, err
+	case len(inv.Keys) == 0 && want.cds != "":
+		return nil, fmt.Errorf("%w: %s has no key that could sign CDS records", rollover.ErrRefused, inv.Zone)
 	}
 	ctx = context.WithoutCancel(ctx)
 	for _, args := range want.commands(plain(inv.Zone)) {

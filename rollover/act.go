@@ -386,7 +386,7 @@ func (v *visit) asked(step Step) {
 // finish ends the rollover.
 func (v *visit) finish(kind Kind) {
 	r := v.roll
-	r.Phase, r.EndedAt = PhaseFinished, r.StepEnteredAt
+	r.Phase, r.EndedAt, v.ended = PhaseFinished, r.StepEnteredAt, true
 	if kind.back() {
 		r.State = StateCancelled
 		v.event(EventCancelled, r.Step, "taken back: the zone has its old keys as before")

@@ -114,6 +114,9 @@ func (c *contract) publishCDS(t *testing.T) {
 	if err := list([]uint8{3}, true); !errors.Is(err, rollover.ErrRefused) {
 		t.Errorf("digest type 3, which breaks transfers: %v", err)
 	}
+	if err := c.Tool.PublishDelete(ctx, "plain.test.", true); !errors.Is(err, rollover.ErrRefused) {
+		t.Errorf("a zone without keys: %v", err)
+	}
 	for _, err := range []error{c.Tool.PublishCDS(ctx, "nowhere.test.", []uint8{2}, true), c.Tool.PublishDelete(ctx, "nowhere.test.", true), c.Tool.RetractCDS(ctx, "nowhere.test.")} {
 		if !errors.Is(err, rollover.ErrUnknownZone) {
 			t.Errorf("a zone that is not there: %v", err)
