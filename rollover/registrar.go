@@ -272,6 +272,15 @@ func (r *Roll) submission(p Policy) *Submission {
 	return r.Submission
 }
 
+// Missing is the records that the driver misses for what is asked for now, as a
+// zone file has them. Nothing waits for them.
+func (r *Roll) Missing(p Policy) []string {
+	if s := r.submission(p); s != nil && !r.State.Ended() {
+		return s.Missing
+	}
+	return nil
+}
+
 // driven is a need of the operator that a driver has taken over.
 func (r *Roll) driven(n Need, p Policy) Need {
 	switch s := r.submission(p); {

@@ -87,16 +87,16 @@ func (d *CDS) serves(ctx context.Context, c rollover.Change, s rollover.Server) 
 	if err != nil {
 		return later("serves no CDS records that the parent can take: %v", err)
 	}
+	want := wanted(c)
+	if extra := without(cds, want.cds, want.leaving, want.foreign); len(extra) > 0 {
+		return rollover.Answer{State: rollover.SubmissionFailed, Text: fmt.Sprintf(
+			"%s serves a CDS that nobody asked for, and the parent would take it: %s: look for a key that is published beside those of this rollover (pdnsutil show-zone %s)", s, strings.Join(extra, "; "), c.Zone)}, false
+	}
 	var cdnskey []string
 	if d.CDNSKEY {
 		if cdnskey, err = d.ask(ctx, c, s, dns.TypeCDNSKEY); err != nil {
 			return later("serves no CDNSKEY records that the parent can take: %v", err)
 		}
-	}
-	want := wanted(c)
-	if extra := without(cds, want.cds, want.leaving, want.foreign); len(extra) > 0 {
-		return rollover.Answer{State: rollover.SubmissionFailed, Text: fmt.Sprintf(
-			"%s serves a CDS that nobody asked for, and the parent would take it: %s: look for a key that is published beside those of this rollover (pdnsutil show-zone %s)", s, strings.Join(extra, "; "), c.Zone)}, false
 	}
 	switch {
 	case len(without(cds, want.cds, want.foreign)) > 0:

@@ -3,6 +3,7 @@ package parent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -103,7 +104,7 @@ func (d *CDS) write(ctx context.Context, zone, host string, want expectation) (w
 	case err != nil:
 		return "", false, ", and writing them failed: " + err.Error()
 	}
-	return where, changed, ""
+	return where, changed, fmt.Sprintf(", though zone %s has them on this PowerDNS: with direct-dnskey=yes in its pdns.conf secondaries get them too", where)
 }
 
 // tidy takes the signalling records away (RFC 9615 section 4.3), or says where
@@ -119,7 +120,7 @@ func (d *CDS) tidy(ctx context.Context, c rollover.Change) rollover.Answer {
 		switch {
 		case changed:
 			removed = append(removed, zone)
-		case d.Signal != nil && why == "":
+		case d.Signal != nil && zone != "":
 		case d.signalled(ctx, c.Zone, host, expectation{}) == othersThere:
 			left = append(left, signalName(c.Zone, host)+" (CDS and CDNSKEY"+why+")")
 			if d.Signal != nil && !strings.Contains(why, "not on this PowerDNS") {
@@ -136,31 +137,44 @@ func (d *CDS) tidy(ctx context.Context, c rollover.Change) rollover.Answer {
 const othersThere = "others than those of the zone"
 
 // signalled says in which way what validators find at a signalling name is not
-// what a parent must find there; empty if it is.
+// what a parent must find there; empty if it is. All that answer must find it:
+// one that asked a name server which is not behind proves little.
 func (d *CDS) signalled(ctx context.Context, zone, host string, want expectation) string {
-	if len(d.Validators) == 0 {
-		return "not looked at, for no validator is configured"
+	why := "not looked at, for no validator is configured"
+	for i, validator := range d.Validators {
+		said, err := d.signalledTo(ctx, resolver{[]string{validator}, d.timeout()}, signalName(zone, host), want)
+		switch {
+		case err == nil && said != "":
+			return said
+		case err == nil:
+			why = ""
+		case i == 0:
+			why = err.Error()
+		}
 	}
-	r := resolver{d.Validators, d.timeout()}
+	return why
+}
+
+func (d *CDS) signalledTo(ctx context.Context, r resolver, name string, want expectation) (string, error) {
 	for qtype, data := range map[uint16][]string{dns.TypeCDS: want.cds, dns.TypeCDNSKEY: want.cdnskey} {
 		if qtype == dns.TypeCDNSKEY && !d.CDNSKEY {
 			continue
 		}
-		answer, err := r.ask(ctx, signalName(zone, host), qtype)
+		answer, err := r.ask(ctx, name, qtype)
 		if err != nil {
-			return err.Error()
+			return "", err
 		}
 		found, _, _ := announced(answer)
 		switch {
 		case len(found) == 0 && len(data) > 0:
-			return "none"
+			return "none", nil
 		case len(without(found, data))+len(without(data, found)) > 0:
-			return othersThere
+			return othersThere, nil
 		case !answer.AuthenticatedData && len(data) > 0:
-			return "there, and validators do not find them secure"
+			return "there, and validators do not find them secure", nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // signalling is the names of the zone's name servers that can signal for it: not
