@@ -267,3 +267,38 @@ func TestFirstDSThatServersDisagreeAbout(t *testing.T) {
 	}
 	h.until("done", one, h.advance, done)
 }
+
+// A first signing is cancelled when the parent has just read the records, and
+// puts the DS in after all: the keys stay until it is gone again.
+func TestFirstDSThatIsTakenBack(t *testing.T) {
+	t.Parallel()
+	zone := "boot.lab.test."
+	r := newlySigned(t, lab.Zone{Name: zone, Layout: lab.Unsigned, TTL: 1, Minimum: 1, SOATTL: 1})
+	h, one, ctx := r.h, []string{zone}, context.Background()
+	h.configure("[ds]\ndriver = \"cds\"\n")
+	recorder := h.lab.Record(ctx, zone)
+	h.must("sign", zone)
+	h.until("accepted", one, h.advance, accepted)
+	if o := h.rollover("cancel", zone); o.code != 1 || !strings.Contains(o.stderr, "does not follow CDS records") {
+		t.Errorf("cancelled while the DS may be on its way: %v", o)
+	}
+	h.must("cancel", zone, "--parent-unchanged")
+	if !r.bootstraps(zone) {
+		t.Error("the parent finds no records")
+	}
+	h.until("cancelled", one, func() {
+		h.advance()
+		r.deletes(zone)
+	}, func(s rollover.Status) bool { return s.State == rollover.StateCancelled })
+	for _, v := range lab.Check(recorder.Stop().Versions) {
+		if !torn(v) {
+			t.Errorf("a cache could have broken: %v", v)
+		}
+	}
+	set, err := h.lab.DS(ctx, zone)
+	if out, metaErr := h.lab.Pdnsutil(ctx, "get-meta", "boot.lab.test"); err != nil || metaErr != nil || len(set) > 0 || strings.Contains(out, "PUBLISH-") {
+		t.Errorf("in the end: DS %q, %s, %v, %v", set, out, err, metaErr)
+	}
+	h.hasKeys(zone, "")
+	r.says(zone, "", "")
+}
