@@ -28,6 +28,9 @@ const signalTTL uint32 = 300
 // when there is none, and ErrRefused when the zone must not or need not be
 // changed: it is a secondary here, delegates the name to others, or is not signed.
 func (s *Signals) Write(ctx context.Context, name string, cds, cdnskey []string) (zone string, changed bool, err error) {
+	if name, err = rollover.ParseZone(name); err != nil {
+		return "", false, err
+	}
 	s.Turn.Lock()
 	defer s.Turn.Unlock()
 	inv, err := s.holder(ctx, name)

@@ -41,6 +41,7 @@ func TestSignals(t *testing.T) {
 		{"_dsboot.child.test._signal.ns1.else.hosts.test.", []string{cds(1)}, nil, false, rollover.ErrRefused, []string{"3 13 2"}},
 		{"_dsboot.child.test._signal.ns1.bare.test.", []string{cds(1)}, nil, false, rollover.ErrRefused, []string{"3 13 2"}},
 		{"_dsboot.child.test._signal.ns1.nowhere.example.", []string{cds(1)}, nil, false, rollover.ErrUnknownZone, []string{"3 13 2"}},
+		{"--config-dir=/x", []string{cds(1)}, nil, false, rollover.ErrZoneName, []string{"3 13 2"}},
 		{"ns1.hosts.test.", []string{cds(1)}, nil, false, rollover.ErrRefused, []string{"3 13 2"}},
 		{name, nil, nil, true, nil, nil},
 	} {
