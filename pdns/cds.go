@@ -17,40 +17,97 @@ const (
 	metaCDNSKEY = "PUBLISH-CDNSKEY"
 )
 
+// announcement is what the metadata behind CDS and CDNSKEY records is to be;
+// an empty text for none.
+type announcement struct{ cds, cdnskey string }
+
 // PublishCDS makes PowerDNS serve CDS records with these digest types, and
 // CDNSKEY records if asked for, of every published key of role KSK or CSK. It
-// changes nothing if that is so already. The commands print nothing and return 0
-// whatever happens (pdnsutil 4.7 to 5.1), so the zone is looked up before, and
-// read back after.
+// changes nothing if that is so already.
 func (t *Tool) PublishCDS(ctx context.Context, zone string, digests []uint8, cdnskey bool) error {
-	inv, err := t.Inventory(ctx, zone)
-	if err != nil || published(inv, digests, cdnskey) {
-		return err
-	}
 	value, err := digestList(digests)
 	if err != nil {
 		return err
 	}
-	ctx = context.WithoutCancel(ctx)
-	name := plain(inv.Zone)
-	cds := t.pdnsutil(inv.Zone, "--", "set-publish-cds", name, value)
-	if _, err := t.run(ctx, cds, outputLimit); err != nil {
-		return err
-	}
-	word := "unset-publish-cdnskey"
+	want := announcement{cds: value}
 	if cdnskey {
-		word = "set-publish-cdnskey"
+		want.cdnskey = "1"
 	}
-	if _, err := t.run(ctx, t.pdnsutil(inv.Zone, "--", word, name), outputLimit); err != nil {
+	return t.announceCDS(ctx, zone, want)
+}
+
+// PublishDelete makes PowerDNS serve the one CDS record, and the one CDNSKEY
+// record if asked for, that ask the parent to remove the DS set (RFC 8078
+// section 4), whatever keys there are.
+func (t *Tool) PublishDelete(ctx context.Context, zone string, cdnskey bool) error {
+	want := announcement{cds: "0"}
+	if cdnskey {
+		want.cdnskey = "0"
+	}
+	return t.announceCDS(ctx, zone, want)
+}
+
+// RetractCDS takes out the metadata behind CDS and CDNSKEY records, if there is
+// any; what is served is not touched before the caller has the server forget it.
+// Without that PowerDNS serves the records that ask for the removal of the DS
+// set for ever, of a zone without keys too, and signed by the next keys.
+func (t *Tool) RetractCDS(ctx context.Context, zone string) error {
+	_, err := t.setAnnouncement(ctx, zone, announcement{})
+	return err
+}
+
+func (t *Tool) announceCDS(ctx context.Context, zone string, want announcement) error {
+	inv, err := t.setAnnouncement(ctx, zone, want)
+	if err != nil || inv == nil {
 		return err
+	}
+	return t.announce(context.WithoutCancel(ctx), *inv)
+}
+
+// setAnnouncement sets the metadata and returns the zone as it is then, nil if
+// nothing had to be changed. The commands print nothing and return 0 whatever
+// happens (pdnsutil 4.7 to 5.1), so the zone is looked up before, and read back
+// after.
+func (t *Tool) setAnnouncement(ctx context.Context, zone string, want announcement) (*rollover.Inventory, error) {
+	inv, err := t.Inventory(ctx, zone)
+	switch {
+	case err != nil || want.is(inv):
+		return nil, err
+	case len(inv.Keys) == 0 && want.cds != "":
+		return nil, fmt.Errorf("%w: %s has no key that could sign CDS records", rollover.ErrRefused, inv.Zone)
+	}
+	ctx = context.WithoutCancel(ctx)
+	for _, args := range want.commands(plain(inv.Zone)) {
+		if _, err := t.run(ctx, t.pdnsutil(inv.Zone, args...), outputLimit); err != nil {
+			return nil, err
+		}
 	}
 	if inv, err = t.Inventory(ctx, zone); err != nil {
-		return err
+		return nil, err
 	}
-	if !published(inv, digests, cdnskey) {
-		return cds.misread(errors.New("show-zone does not show the metadata that it sets"), output{})
+	if !want.is(inv) {
+		return nil, t.pdnsutil(inv.Zone, want.commands(plain(inv.Zone))[0]...).misread(errors.New("show-zone does not show the metadata that it sets"), output{})
 	}
-	return t.announce(ctx, inv)
+	return &inv, nil
+}
+
+func (a announcement) commands(name string) [][]string {
+	cds := []string{"--", "set-publish-cds", name, a.cds}
+	if a.cds == "" {
+		cds = []string{"--", "unset-publish-cds", name}
+	}
+	cdnskey := []string{"--", "set-publish-cdnskey", name}
+	switch a.cdnskey {
+	case "":
+		cdnskey[1] = "unset-publish-cdnskey"
+	case "0":
+		cdnskey = append(cdnskey, "delete")
+	}
+	return [][]string{cds, cdnskey}
+}
+
+func (a announcement) is(inv rollover.Inventory) bool {
+	return strings.Join(inv.Metadata[metaCDS], " ") == a.cds && strings.Join(inv.Metadata[metaCDNSKEY], " ") == a.cdnskey
 }
 
 // announce makes the running server and its secondaries show what was changed.
@@ -63,18 +120,6 @@ func (t *Tool) announce(ctx context.Context, inv rollover.Inventory) error {
 		notify = []string{inv.Zone}
 	}
 	return t.Refresh(ctx, []string{inv.Zone}, notify)
-}
-
-func published(inv rollover.Inventory, digests []uint8, cdnskey bool) bool {
-	value, err := digestList(digests)
-	if err != nil {
-		return false
-	}
-	want := []string(nil)
-	if cdnskey {
-		want = []string{"1"}
-	}
-	return slices.Equal(inv.Metadata[metaCDS], []string{value}) && slices.Equal(inv.Metadata[metaCDNSKEY], want)
 }
 
 // digestList is digest types as set-publish-cds takes them. Another type than

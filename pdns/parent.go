@@ -68,25 +68,34 @@ func (p *Parent) submit(ctx context.Context, c rollover.Change) (string, error) 
 
 // parentOf is the parent zone as this PowerDNS has it.
 func (p *Parent) parentOf(ctx context.Context, zone string) (rollover.Inventory, error) {
-	name := p.Zone
-	for search := name == ""; ; {
-		if search {
-			if zone = parentOf(zone); zone == "." {
-				return rollover.Inventory{}, fmt.Errorf("%w: this PowerDNS has no zone above it: set pdnsutil.zone", rollover.ErrUnknownZone)
-			}
-			name = zone
-		}
-		inv, err := p.Inventory(ctx, name)
-		switch {
-		case search && errors.Is(err, rollover.ErrUnknownZone):
-			continue
-		case err != nil:
-			return inv, err
-		case inv.Presigned || inv.Kind == rollover.KindSlave || inv.Kind == rollover.KindConsumer:
-			return inv, fmt.Errorf("%w: the parent zone %s is presigned or a secondary here: change it on its primary", rollover.ErrRefused, name)
-		}
-		return inv, nil
+	if p.Zone != "" {
+		return changeable(p.Inventory(ctx, p.Zone))
 	}
+	inv, err := changeable(p.nearest(ctx, parentOf(zone)))
+	if errors.Is(err, rollover.ErrUnknownZone) {
+		err = fmt.Errorf("%w: this PowerDNS has no zone above it: set pdnsutil.zone", rollover.ErrUnknownZone)
+	}
+	return inv, err
+}
+
+// nearest is the first zone that this PowerDNS has of a name and those above it,
+// the root excepted.
+func (t *Tool) nearest(ctx context.Context, name string) (rollover.Inventory, error) {
+	for ; name != "."; name = parentOf(name) {
+		inv, err := t.Inventory(ctx, name)
+		if !errors.Is(err, rollover.ErrUnknownZone) {
+			return inv, err
+		}
+	}
+	return rollover.Inventory{}, fmt.Errorf("%w: this PowerDNS has no zone for it", rollover.ErrUnknownZone)
+}
+
+// changeable lets a zone through whose records can be changed here.
+func changeable(inv rollover.Inventory, err error) (rollover.Inventory, error) {
+	if err == nil && (inv.Presigned || inv.Kind == rollover.KindSlave || inv.Kind == rollover.KindConsumer) {
+		err = fmt.Errorf("%w: the zone %s is presigned or a secondary here: change it on its primary", rollover.ErrRefused, inv.Zone)
+	}
+	return inv, err
 }
 
 // delegation is the DS set of a zone as it is stored at the parent.
@@ -97,14 +106,9 @@ type delegation struct {
 }
 
 func (p *Parent) readDS(ctx context.Context, parent, zone string) (delegation, error) {
-	call := p.pdnsutil(parent, "--", "list-zone", plain(parent))
-	out, err := p.run(ctx, call, contentsLimit)
+	records, err := p.records(ctx, parent)
 	if err != nil {
 		return delegation{}, err
-	}
-	records, _, err := parseRecords(lines(out.stdout))
-	if err != nil {
-		return delegation{}, call.misread(err, out)
 	}
 	var d delegation
 	for _, r := range records {
@@ -117,7 +121,7 @@ func (p *Parent) readDS(ctx context.Context, parent, zone string) (delegation, e
 		}
 		ds, err := parseDS(r.content)
 		if err != nil {
-			return d, call.misread(err, out)
+			return d, err
 		}
 		d.set, d.dsTTL = append(d.set, ds), max(d.dsTTL, r.ttl)
 	}
@@ -172,34 +176,56 @@ func (d delegation) ttl(usual uint32) uint32 {
 
 // writeDS replaces the DS set and reads it back: exit codes are not believed.
 func (p *Parent) writeDS(ctx context.Context, parent, zone string, ttl uint32, set []rollover.DS) error {
-	owner, err := p.owner(ctx, parent, zone)
-	if err != nil {
-		return err
-	}
-	args := []string{"--", "delete-rrset", plain(parent), owner, "DS"}
-	if len(set) > 0 {
-		args[1] = "replace-rrset"
-		args = append(args, strconv.FormatUint(uint64(ttl), 10))
-	}
+	var data []string
 	for _, ds := range set {
-		args = append(args, ds.String())
+		data = append(data, ds.String())
 	}
-	call := p.pdnsutil(parent, args...)
-	out, err := p.run(ctx, call, outputLimit)
+	call, err := p.replace(ctx, parent, zone, "DS", ttl, data)
 	if err != nil {
 		return err
 	}
 	now, err := p.readDS(ctx, parent, zone)
 	if err == nil && !slices.Equal(now.set, set) {
-		return call.misread(errors.New("list-zone does not show the DS records"), out)
+		return call.misread(errors.New("list-zone does not show the DS records"), output{})
 	}
 	return err
 }
 
+// records runs list-zone.
+func (t *Tool) records(ctx context.Context, zone string) ([]record, error) {
+	call := t.pdnsutil(zone, "--", "list-zone", plain(zone))
+	out, err := t.run(ctx, call, contentsLimit)
+	if err != nil {
+		return nil, err
+	}
+	records, _, err := parseRecords(lines(out.stdout))
+	if err != nil {
+		return nil, call.misread(err, out)
+	}
+	return records, nil
+}
+
+// replace runs replace-rrset, or delete-rrset where there are no data. Whoever
+// calls it reads back, and says with the call what was run. ttl is in seconds.
+func (t *Tool) replace(ctx context.Context, zone, name, rrtype string, ttl uint32, data []string) (call, error) {
+	owner, err := t.owner(ctx, zone, name)
+	if err != nil {
+		return call{}, err
+	}
+	args := []string{"--", "delete-rrset", plain(zone), owner, rrtype}
+	if len(data) > 0 {
+		args[1] = "replace-rrset"
+		args = append(append(args, strconv.FormatUint(uint64(ttl), 10)), data...)
+	}
+	c := t.pdnsutil(zone, args...)
+	_, err = t.run(ctx, c, outputLimit)
+	return c, err
+}
+
 // owner is a name as pdnsutil takes it for a record: relative to the zone up to
 // 4.x, absolute from 5.x on; each takes the other for another name.
-func (p *Parent) owner(ctx context.Context, parent, name string) (string, error) {
-	version, err := p.Version(ctx)
+func (t *Tool) owner(ctx context.Context, parent, name string) (string, error) {
+	version, err := t.Version(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -218,9 +244,9 @@ func (p *Parent) owner(ctx context.Context, parent, name string) (string, error)
 }
 
 // show makes the running server and its secondaries show the change.
-func (p *Parent) show(ctx context.Context, inv rollover.Inventory) error {
-	if _, err := p.run(ctx, p.pdnsutil(inv.Zone, "--", "rectify-zone", plain(inv.Zone)), outputLimit); err != nil {
+func (t *Tool) show(ctx context.Context, inv rollover.Inventory) error {
+	if err := t.Rectify(ctx, inv.Zone); err != nil {
 		return err
 	}
-	return p.announce(ctx, inv)
+	return t.announce(ctx, inv)
 }

@@ -240,8 +240,15 @@ func (v *visit) transfers() bool {
 }
 
 // bump raises the SOA serial where secondaries compare it, and before that
-// orders the names of a zone that got its first keys.
+// orders the names of a zone that got its first keys, and takes out of one that
+// lost its last what it told its parent by CDS: the next keys would sign it.
 func (v *visit) bump(ctx context.Context) {
+	if len(v.roll.Keys) == 0 {
+		if err := v.engine.Signer.RetractCDS(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
+			v.fail(fmt.Errorf("taking out the CDS records of %s: %w", v.dossier.Zone, err))
+			return
+		}
+	}
 	if v.roll.Intent.Rectify {
 		if err := v.engine.Signer.Rectify(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
 			v.fail(fmt.Errorf("rectifying %s: %w", v.dossier.Zone, err))
@@ -380,7 +387,7 @@ func (v *visit) asked(step Step) {
 // finish ends the rollover.
 func (v *visit) finish(kind Kind) {
 	r := v.roll
-	r.Phase, r.EndedAt = PhaseFinished, r.StepEnteredAt
+	r.Phase, r.EndedAt, v.ended = PhaseFinished, r.StepEnteredAt, true
 	if kind.back() {
 		r.State = StateCancelled
 		v.event(EventCancelled, r.Step, "taken back: the zone has its old keys as before")

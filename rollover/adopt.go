@@ -92,7 +92,7 @@ func (v *visit) adopt(f adoption, inv Inventory) error {
 	if err != nil {
 		return err
 	}
-	if err := drivesItself(inv, kind); err != nil {
+	if err := v.setting.Policy.fitsCDS(inv, kind); err != nil {
 		return err
 	}
 	now := v.engine.Now().Wall

@@ -227,6 +227,7 @@ type visit struct {
 	moved   bool // a step was entered in this round
 	changed int
 	blocked bool // in this tick
+	ended   bool // in this tick
 	gone    bool // in this tick
 	told    bool // err was told already, less than a day ago
 	// sighting and inventory are what start has seen already, to be used once.
@@ -331,10 +332,16 @@ func (v *visit) observe(ctx context.Context) {
 }
 
 // gated is a verdict after the gates: a step that takes something away is not
-// entered while the zone is ill, or while caches could fail by it.
+// entered while the zone is ill, or while caches could fail by it, and none while
+// the parent could take by CDS what it is not asked for any more.
 func (v *visit) gated(ctx context.Context, verdict Verdict) Verdict {
 	step := verdict.Enter
-	if step == nil || verdict.GoOn != "" || !step.TakesAway() || v.engine.ungated {
+	switch {
+	case step == nil || verdict.GoOn != "":
+		return verdict
+	case v.roll.retracts(v.setting.Policy):
+		return Verdict{Need: retracting(*step)}
+	case !step.TakesAway() || v.engine.ungated:
 		return verdict
 	}
 	if need := v.gate(ctx, *step); need != nil {

@@ -33,7 +33,9 @@ type Change struct {
 	Remove  []DS
 	Set     []DS // all that the parent must have in the end, foreign records included
 	Keys    []Key
-	CDS     bool     // the steps are in the order that CDS records allow
+	CDS     bool     // CDS records can have the DS sets that the rollover asks for
+	Delete  bool     // no DS at all is asked for, foreign ones included
+	Over    bool     // the rollover has ended: what was put elsewhere for the change can go; sent to a parent that follows CDS alone
 	Digests []uint8  // digest types of the policy
 	Servers []Server // of the zone and of its parent, as the last look found them
 }
@@ -59,6 +61,9 @@ const (
 type Answer struct {
 	State SubmissionState
 	Text  string // for people, one line
+	// Missing is records, as a zone file has them, that somebody could put in for
+	// the parent to take the change, or to take it sooner. Nothing waits for them.
+	Missing []string
 }
 
 // Submission is what became of the last change that was handed to a driver.
@@ -73,6 +78,7 @@ type Submission struct {
 	Last     time.Time       `json:"last"`
 	Next     time.Time       `json:"next"`    // not again before
 	ToldAt   time.Time       `json:"told_at"` // an unchanged answer is told once a day
+	Missing  []string        `json:"missing,omitempty"`
 }
 
 const (
@@ -84,6 +90,8 @@ const (
 	submitPause = time.Hour
 	// answerLength is how much of what a driver says is kept.
 	answerLength = 500
+	// missingMost is how many of the records that a driver misses are kept.
+	missingMost = 100
 )
 
 // submit hands the open changes of a tick to their drivers. It comes when all
@@ -95,7 +103,27 @@ func (e *Engine) submit(ctx context.Context, visits []*visit) error {
 			v.submit(ctx)
 		}
 	})
+	for _, v := range visits {
+		if v.ended && ctx.Err() == nil {
+			v.tidy(ctx)
+		}
+	}
 	return e.save(visits)
+}
+
+// tidy has the driver take away what it has put elsewhere for a first DS. What
+// it cannot take away it tells; nothing waits for that.
+func (v *visit) tidy(ctx context.Context) {
+	r, p := v.roll, v.setting.Policy
+	was := r.Submission
+	if kind, err := r.kind(); err != nil || !kind.oneSided() || !p.CDS || v.setting.Registrar == nil || was == nil || r.Ask == nil || len(r.Ask.Sides) == 0 {
+		return
+	}
+	change := r.change(p)
+	change.Attempt, change.Over = was.Attempts+1, true
+	if answer := v.setting.Registrar.Submit(ctx, change); answer.Text != "" && ctx.Err() == nil {
+		v.submitted(*was, answer)
+	}
 }
 
 func (v *visit) submit(ctx context.Context) {
@@ -105,11 +133,12 @@ func (v *visit) submit(ctx context.Context) {
 		r.Submission = nil
 		return
 	}
-	if r.Intent != nil || r.Need == nil || r.Need.Actor != ActorYou {
+	retracts := r.retracts(v.setting.Policy)
+	if r.Intent != nil || r.Need == nil || r.Need.Actor != ActorYou && !retracts {
 		return
 	}
 	change := r.change(v.setting.Policy)
-	if len(change.Add)+len(change.Remove) == 0 {
+	if len(change.Add)+len(change.Remove) == 0 && !retracts {
 		return
 	}
 	was := r.Submission
@@ -120,8 +149,12 @@ func (v *visit) submit(ctx context.Context) {
 	}
 	change.Attempt = was.Attempts + 1
 	answer := v.setting.Registrar.Submit(ctx, change)
-	if ctx.Err() == nil {
-		v.submitted(*was, answer)
+	if ctx.Err() != nil {
+		return
+	}
+	v.submitted(*was, answer)
+	if retracts && answer.State == SubmissionAccepted {
+		r.Held = map[string]map[string]Holding{} // the parent may have taken the records from before until now
 	}
 }
 
@@ -129,7 +162,10 @@ func (v *visit) submit(ctx context.Context) {
 func (v *visit) submitted(was Submission, a Answer) {
 	now, text := v.engine.Now().Wall, oneLine(a.Text)
 	s := was
-	s.Driver, s.State, s.Text, s.Last = v.setting.Driver, a.State, text, now
+	s.Driver, s.State, s.Text, s.Last, s.Missing = v.setting.Driver, a.State, text, now, nil
+	for _, record := range a.Missing[:min(len(a.Missing), missingMost)] {
+		s.Missing = append(s.Missing, oneLine(record))
+	}
 	s.Attempts++
 	s.Misses++
 	pause := min(v.setting.Policy.CheckInterval<<min(s.Misses-1, 16), max(submitPause, v.setting.Policy.CheckInterval))
@@ -203,8 +239,9 @@ func (r *Roll) change(p Policy) Change {
 		}
 	}
 	if k, err := r.kind(); err == nil {
-		c.CDS = k.CDS
+		c.CDS = k.CDS || k.oneSided()
 	}
+	c.Delete = r.Ask != nil && len(r.Ask.Sides) == 0
 	for _, s := range r.Servers {
 		c.Servers = append(c.Servers, s.Server)
 	}
@@ -233,6 +270,15 @@ func (r *Roll) submission(p Policy) *Submission {
 		return nil
 	}
 	return r.Submission
+}
+
+// Missing is the records that the driver misses for what is asked for now, as a
+// zone file has them. Nothing waits for them.
+func (r *Roll) Missing(p Policy) []string {
+	if s := r.submission(p); s != nil && !r.State.Ended() {
+		return s.Missing
+	}
+	return nil
 }
 
 // driven is a need of the operator that a driver has taken over.

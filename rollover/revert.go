@@ -120,13 +120,22 @@ func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
 		case o.Role == RoleChild:
 			behind = r.unlike(o)
 		case !b.Unchanged && r.onItsWay(o):
-			return fmt.Errorf("%w: the parent was asked for the DS of the new key alone, and %s has %s: wait until every server of the parent shows it; or, if the registrar was not told and will not be: --parent-unchanged", ErrRefused, o.Server, tags(o.DS.Set))
+			return fmt.Errorf("%w: the parent was asked for the DS of the new key alone, and %s has %s: wait until every server of the parent shows it; or, if %s: --parent-unchanged", ErrRefused, o.Server, tags(o.DS.Set), v.untold())
 		}
 		if behind != "" {
 			return fmt.Errorf("%w: %s of %s is behind (%s): going back begins when the last change has arrived everywhere; look with `rollover advance --zone %s`, and try again", ErrRefused, o.Server, r.Zone, behind, r.Zone)
 		}
 	}
 	return nil
+}
+
+// untold is what makes it certain that the parent does not do what it was last
+// asked for.
+func (v *visit) untold() string {
+	if v.setting.Policy.CDS {
+		return "the parent does not follow CDS records, which have told it"
+	}
+	return "the registrar was not told and will not be"
 }
 
 // onItsWay says whether a parent server does not show yet what was asked for

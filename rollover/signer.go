@@ -62,6 +62,9 @@ type Signer interface {
 	// Rectify orders the names of the zone for denials of existence, which the
 	// first keys of a zone need; more than once does no harm.
 	Rectify(ctx context.Context, zone string) error
+	// RetractCDS takes out what makes PowerDNS serve CDS and CDNSKEY records of
+	// the zone, if there is anything; more than once does no harm.
+	RetractCDS(ctx context.Context, zone string) error
 	// BumpSerial raises the zone's SOA serial and returns the new one as stored.
 	BumpSerial(ctx context.Context, zone string) (uint32, error)
 	// Refresh makes the running server forget what it has cached of the zones

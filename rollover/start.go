@@ -135,7 +135,7 @@ func newRoll(o Order, inv Inventory, p Policy, now Instant) (*Roll, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := drivesItself(inv, kind); err != nil {
+	if err := p.fitsCDS(inv, kind); err != nil {
 		return nil, err
 	}
 	return &Roll{
@@ -156,21 +156,6 @@ func checkAlgorithm(zone string, k Key) error {
 		return fmt.Errorf("%w: %v of %s has algorithm 16 (Ed448), whose signatures rollover cannot verify", ErrRefused, k, zone)
 	}
 	return fmt.Errorf("%w: %v of %s has algorithm %d, which must not be used for new keys (RFC 9904, RFC 9905)", ErrRefused, k, zone, k.Algorithm)
-}
-
-// drivesItself refuses to change a DS by hand where the parent may take it
-// from CDS: PowerDNS lists every published key there, so the parent would put
-// the old DS back and double-DS could never end.
-func drivesItself(inv Inventory, kind Kind) error {
-	if !kind.signsKeys() || kind.CDS {
-		return nil
-	}
-	for _, meta := range []string{"PUBLISH-CDS", "PUBLISH-CDNSKEY"} {
-		if len(inv.Metadata[meta]) > 0 {
-			return fmt.Errorf("%w: %s has %s set, so the parent may change the DS set by itself while it is also changed by hand: `pdnsutil unset-%s %s` first", ErrRefused, inv.Zone, meta, strings.ToLower(meta), inv.Zone)
-		}
-	}
-	return nil
 }
 
 func withRoles(keys []Key) []Key {

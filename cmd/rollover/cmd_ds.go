@@ -36,7 +36,8 @@ func (m *mouth) ds(c *cli.Context) error {
 		return err
 	}
 	roll := all[0].Roll
-	todo := roll.Parent(w.config.setting(name).Policy)
+	policy := w.config.setting(name).Policy
+	todo, missing := roll.Parent(policy), roll.Missing(policy)
 	format := c.String("format")
 	if c.Bool("json") {
 		format = "json"
@@ -44,10 +45,15 @@ func (m *mouth) ds(c *cli.Context) error {
 	switch format {
 	case "bind":
 		m.dsBind(name, todo)
+		for _, record := range missing {
+			fmt.Fprintf(m.out, "; signal\n%s\n", plain(record))
+		}
 	case "dnskey":
 		m.dsDNSKEY(roll, todo)
 	case "json":
-		return m.json(dsJSON(roll, todo))
+		out := dsJSON(roll, todo)
+		out["signal"] = list(missing)
+		return m.json(out)
 	case "epp":
 		m.dsEPP(todo)
 	default:

@@ -43,10 +43,14 @@ type nsupdateConfig struct {
 type cdsConfig struct {
 	CDNSKEY *bool `toml:"cdnskey"`
 	Notify  *bool `toml:"notify"`
+	Signal  *bool `toml:"signal"`
 }
 
 // yes is a switch that is on unless it is switched off.
 func yes(b *bool) bool { return b == nil || *b }
+
+// asked is a switch that is off unless it is switched on.
+func asked(b *bool) bool { return b != nil && *b }
 
 // parentConfig is the PowerDNS that serves the parent zone; what is not set is
 // as in [pdnsutil].
@@ -70,12 +74,12 @@ const longestTTL = 366 * day
 const defaultDSTTL = duration(time.Hour)
 
 func defaultDS() dsConfig {
-	driver, resubmit, on := driverManual, duration(6*time.Hour), true
+	driver, resubmit, on, off := driverManual, duration(6*time.Hour), true, false
 	return dsConfig{
 		Driver: &driver, Resubmit: &resubmit,
 		Exec:     &execConfig{Command: []string{}, Timeout: duration(time.Minute)},
 		Nsupdate: &nsupdateConfig{TTL: defaultDSTTL, Timeout: duration(10 * time.Second)},
-		CDS:      &cdsConfig{CDNSKEY: &on, Notify: &on},
+		CDS:      &cdsConfig{CDNSKEY: &on, Notify: &on, Signal: &off},
 		Pdnsutil: &parentConfig{Command: []string{}, Control: []string{}, Controls: [][]string{}, TTL: defaultDSTTL},
 	}
 }

@@ -45,6 +45,10 @@ name = "cds.example"
 ds.driver = "cds"
 ds.cds.cdnskey = false
 [[zone]]
+name = "signal.example"
+ds.driver = "cds"
+ds.cds.signal = true
+[[zone]]
 name = "here.example"
 ds.driver = "pdnsutil"
 ds.pdnsutil.config_dir = "/etc/parent"
@@ -72,8 +76,11 @@ ds.pdnsutil.config_dir = "/etc/parent"
 		t.Errorf("by hand %+v", s)
 	}
 	s := w.setting("cds.example.")
-	if c := s.Registrar.(*parent.CDS); !s.Policy.CDS || c.CDNSKEY || !c.Notify {
+	if c := s.Registrar.(*parent.CDS); !s.Policy.CDS || c.CDNSKEY || !c.Notify || c.Signal != nil || len(c.Validators) == 0 {
 		t.Errorf("by CDS %+v, %+v", s, c)
+	}
+	if c := w.setting("signal.example.").Registrar.(*parent.CDS); c.Signal == nil || !c.CDNSKEY {
+		t.Errorf("by CDS with signals %+v", c)
 	}
 	p := w.setting("here.example.").Registrar.(*pdns.Parent)
 	if p.ConfigDir != "/etc/parent" || p.Command[0] != "pdnsutil" || w.tool.ConfigDir != "/etc/child" || p.TTL != 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -30,14 +31,34 @@ func (w *world) registrar(ds dsConfig) rollover.Registrar {
 			Key: func() (*parent.Key, error) { return readKey(n.KeyFile) },
 		}
 	case driverCDS:
-		return &parent.CDS{
-			Publish: w.tool.PublishCDS, CDNSKEY: yes(ds.CDS.CDNSKEY), Notify: yes(ds.CDS.Notify),
-			Resolvers: w.config.DNS.Resolvers, Timeout: time.Duration(w.config.DNS.Timeout),
-		}
+		return w.byCDS(*ds.CDS)
 	case driverPdnsutil:
 		return &pdns.Parent{Tool: w.parentTool(*ds.Pdnsutil), Zone: canonical(ds.Pdnsutil.Zone), TTL: seconds(ds.Pdnsutil.TTL), Turn: &w.turn}
 	}
 	return nil
+}
+
+// byCDS is the driver cds. A zone may signal for others while it is told to
+// publish CDS records itself, so that both wait for their turn.
+func (w *world) byCDS(c cdsConfig) *parent.CDS {
+	d := &parent.CDS{
+		Publish: func(ctx context.Context, zone string, digests []uint8, cdnskey bool) error {
+			w.turn.Lock()
+			defer w.turn.Unlock()
+			return w.tool.PublishCDS(ctx, zone, digests, cdnskey)
+		},
+		Delete: func(ctx context.Context, zone string, cdnskey bool) error {
+			w.turn.Lock()
+			defer w.turn.Unlock()
+			return w.tool.PublishDelete(ctx, zone, cdnskey)
+		},
+		CDNSKEY: yes(c.CDNSKEY), Notify: yes(c.Notify),
+		Resolvers: w.config.DNS.Resolvers, Validators: w.config.DNS.Validators, Timeout: time.Duration(w.config.DNS.Timeout),
+	}
+	if asked(c.Signal) {
+		d.Signal = (&pdns.Signals{Tool: w.tool, Turn: &w.turn}).Write
+	}
+	return d
 }
 
 // parentTool is the PowerDNS of the parent zone: that of the zones, changed by

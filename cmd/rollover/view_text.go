@@ -88,6 +88,7 @@ func (m *mouth) statusText(s rollover.Status, p rollover.Policy) {
 		line("what to do", s.Command)
 	}
 	m.actionText(s)
+	m.missingText(s)
 	if s.Trouble != nil {
 		line("trouble", fmt.Sprintf("%s, since %s", s.Trouble.Text, stamp(s.Trouble.Since)))
 	}
@@ -115,6 +116,18 @@ func (m *mouth) actionText(s rollover.Status) {
 		for _, d := range a.Remove {
 			fmt.Fprintf(m.out, "    remove  %s IN DS %s\n", s.Zone, d)
 		}
+	}
+}
+
+// missingText is the records that could be put in for the parent to see a first
+// DS confirmed.
+func (m *mouth) missingText(s rollover.Status) {
+	if s.Submission == nil || s.State.Ended() || len(s.Submission.Missing) == 0 {
+		return
+	}
+	fmt.Fprintf(m.out, "  %-12s would confirm that (RFC 9615); nothing waits for it\n", "signalling")
+	for _, record := range s.Submission.Missing {
+		fmt.Fprintf(m.out, "    put in  %s\n", plain(record))
 	}
 }
 

@@ -31,7 +31,7 @@ type world struct {
 	probe  *probe.Client
 	engine *rollover.Engine
 	heard  []rollover.Event // that are to be told outside
-	turn   sync.Mutex       // of changes of parent zones by pdnsutil
+	turn   sync.Mutex       // of drivers that change zones by pdnsutil
 }
 
 // open wires a run together from the configuration; nothing is touched yet.

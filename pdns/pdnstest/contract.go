@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"rollover/pdns"
@@ -88,23 +89,38 @@ func (c *contract) do(t *testing.T, zone string, verb rollover.Verb, key rollove
 
 // publishCDS sets metadata that nothing else reports, of a zone that is there.
 func (c *contract) publishCDS(t *testing.T) {
-	for _, step := range []struct {
-		digests []uint8
-		cdnskey bool
-		cds     []string
-		keys    []string
-	}{{[]uint8{2}, true, []string{"2"}, []string{"1"}}, {[]uint8{4, 2}, false, []string{"2,4"}, nil}, {[]uint8{2}, true, []string{"2"}, []string{"1"}}} {
-		must(t, c.Tool.PublishCDS(t.Context(), "split.test.", step.digests, step.cdnskey))
-		meta := c.read(t, "split.test.").Metadata
-		if !slices.Equal(meta["PUBLISH-CDS"], step.cds) || !slices.Equal(meta["PUBLISH-CDNSKEY"], step.keys) {
-			t.Errorf("digests %v, CDNSKEY %v: metadata %v", step.digests, step.cdnskey, meta)
+	ctx, zone := t.Context(), "split.test."
+	list := func(digests []uint8, cdnskey bool) error { return c.Tool.PublishCDS(ctx, zone, digests, cdnskey) }
+	remove := func(cdnskey bool) error { return c.Tool.PublishDelete(ctx, zone, cdnskey) }
+	retract := func() error { return c.Tool.RetractCDS(ctx, zone) }
+	for i, step := range []struct {
+		do           func() error
+		cds, cdnskey string
+	}{
+		{func() error { return list([]uint8{2}, true) }, "2", "1"},
+		{func() error { return list([]uint8{4, 2}, false) }, "2,4", ""},
+		{func() error { return remove(true) }, "0", "0"},
+		{func() error { return remove(false) }, "0", ""},
+		{retract, "", ""},
+		{retract, "", ""},
+		{func() error { return list([]uint8{2}, true) }, "2", "1"},
+	} {
+		must(t, step.do())
+		meta := c.read(t, zone).Metadata
+		if cds, cdnskey := strings.Join(meta["PUBLISH-CDS"], " "), strings.Join(meta["PUBLISH-CDNSKEY"], " "); cds != step.cds || cdnskey != step.cdnskey {
+			t.Errorf("after change %d: metadata %v", i, meta)
 		}
 	}
-	if err := c.Tool.PublishCDS(t.Context(), "split.test.", []uint8{3}, true); !errors.Is(err, rollover.ErrRefused) {
+	if err := list([]uint8{3}, true); !errors.Is(err, rollover.ErrRefused) {
 		t.Errorf("digest type 3, which breaks transfers: %v", err)
 	}
-	if err := c.Tool.PublishCDS(t.Context(), "nowhere.test.", []uint8{2}, true); !errors.Is(err, rollover.ErrUnknownZone) {
-		t.Errorf("a zone that is not there: %v", err)
+	if err := c.Tool.PublishDelete(ctx, "plain.test.", true); !errors.Is(err, rollover.ErrRefused) {
+		t.Errorf("a zone without keys: %v", err)
+	}
+	for _, err := range []error{c.Tool.PublishCDS(ctx, "nowhere.test.", []uint8{2}, true), c.Tool.PublishDelete(ctx, "nowhere.test.", true), c.Tool.RetractCDS(ctx, "nowhere.test.")} {
+		if !errors.Is(err, rollover.ErrUnknownZone) {
+			t.Errorf("a zone that is not there: %v", err)
+		}
 	}
 }
 

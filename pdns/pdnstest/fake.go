@@ -361,6 +361,9 @@ func (c command) publishSwitch(kind, usual string) func() int {
 		if len(c.args) > 1 {
 			value = c.args[1]
 		}
+		if value == "delete" { // of set-publish-cdnskey
+			value = "0"
+		}
 		z.Metadata[kind] = []string{value}
 		if value == "" {
 			delete(z.Metadata, kind)

@@ -185,7 +185,7 @@ func (l *Lab) configure(ctx context.Context) error {
 			}
 			continue
 		}
-		s.command = l.serverCommand(s)
+		s.command, s.direct = l.serverCommand(s), s == l.c1 && l.options.Direct
 		if err := errors.Join(s.configure(l.programs.modules, followers[s]), l.createDatabase(ctx, s)); err != nil {
 			return err
 		}

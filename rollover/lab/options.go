@@ -23,6 +23,7 @@ const defaultTTL = 300
 // Zone is one signed child zone of the lab. Zero values mean a default.
 type Zone struct {
 	Name    string // a name below the parent's
+	Hosts   string // the zone in which its name servers have their names, ns1 and ns2; default Name
 	Layout  string // Split (the default) or CSK
 	Key     string // algorithm and size of the keys as pdnsutil takes them; default "ecdsa256 256"
 	TTL     uint32 // of the data and the NS records; default 300
@@ -38,6 +39,10 @@ type Options struct {
 	Zones  []Zone
 	Extra  []string // more records of the parent zone: "name type data", names absolute
 	BIND   bool     // the parent's primary is BIND, which takes dynamic updates, instead of PowerDNS
+
+	// Direct makes the children's primary transfer CDS and CDNSKEY records that
+	// are stored in a zone (direct-dnskey=yes); PowerDNS leaves them out else.
+	Direct bool
 
 	// Strict makes the validator insist on every algorithm of a DS set, as some do.
 	Strict bool
@@ -67,6 +72,7 @@ func (o Options) withDefaults() (Options, error) {
 
 func (z Zone) withDefaults() Zone {
 	z.Name = dns.CanonicalName(z.Name)
+	z.Hosts = dns.CanonicalName(cmp.Or(z.Hosts, z.Name))
 	z.Layout = cmp.Or(z.Layout, Split)
 	z.Key = cmp.Or(z.Key, "ecdsa256 256")
 	z.TTL = cmp.Or(z.TTL, defaultTTL)

@@ -26,6 +26,7 @@ type server struct {
 	command []string
 	process *process // nil: not started, or stopped by StopServer
 	primary *server  // whom a secondary follows
+	direct  bool     // direct-dnskey
 	relay   *relay   // through which it transfers
 	held    bool     // the secondary must not transfer
 	paused  bool     // SIGSTOP
@@ -99,6 +100,9 @@ func (s *server) configure(modules string, follower *server) error {
 		// keys stay cached for their default of 30 s.
 		"cache-ttl=1", "query-cache-ttl=1", "negquery-cache-ttl=1",
 		"disable-syslog=yes",
+	}
+	if s.direct {
+		lines = append(lines, "direct-dnskey=yes")
 	}
 	if modules != "" {
 		lines = append(lines, "module-dir="+modules)

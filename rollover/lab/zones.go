@@ -110,8 +110,10 @@ func (z Zone) file() string {
 	line := func(owner string, ttl uint32, data string) { fmt.Fprintf(&b, "%s %d IN %s\n", owner, ttl, data) }
 	line(z.Name, z.SOATTL, soa(z.Name, z.Minimum))
 	for i, ip := range []string{"127.0.53.3", "127.0.53.4"} {
-		line(z.Name, z.TTL, fmt.Sprintf("NS ns%d.%s", i+1, z.Name))
-		line(fmt.Sprintf("ns%d.%s", i+1, z.Name), z.TTL, "A "+ip)
+		line(z.Name, z.TTL, fmt.Sprintf("NS ns%d.%s", i+1, z.Hosts))
+		if z.Hosts == z.Name {
+			line(fmt.Sprintf("ns%d.%s", i+1, z.Name), z.TTL, "A "+ip)
+		}
 	}
 	line("www."+z.Name, z.TTL, "A 192.0.2.1")
 	line("www."+z.Name, z.TTL, "AAAA 2001:db8::1")
@@ -128,15 +130,17 @@ func (o Options) parentFile() string {
 	var b strings.Builder
 	line := func(owner, data string) { fmt.Fprintf(&b, "%s %d IN %s\n", owner, o.DSTTL, data) }
 	line(o.Parent, soa(o.Parent, o.DSTTL))
-	servers := func(zone string, first int) {
+	servers := func(zone, hosts string, first int) {
 		for i := range 2 {
-			line(zone, fmt.Sprintf("NS ns%d.%s", i+1, zone))
-			line(fmt.Sprintf("ns%d.%s", i+1, zone), fmt.Sprintf("A 127.0.53.%d", first+i))
+			line(zone, fmt.Sprintf("NS ns%d.%s", i+1, hosts))
+			if hosts == zone {
+				line(fmt.Sprintf("ns%d.%s", i+1, zone), fmt.Sprintf("A 127.0.53.%d", first+i))
+			}
 		}
 	}
-	servers(o.Parent, 1)
+	servers(o.Parent, o.Parent, 1)
 	for _, z := range o.Zones {
-		servers(z.Name, 3)
+		servers(z.Name, z.Hosts, 3)
 	}
 	for _, extra := range o.Extra {
 		name, data, _ := strings.Cut(extra, " ")

@@ -17,12 +17,20 @@ import (
 // and the parent takes the DS set from them, by polling or because it is told
 // (RFC 9859).
 type CDS struct {
-	// Publish makes PowerDNS serve the records.
-	Publish   func(ctx context.Context, zone string, digests []uint8, cdnskey bool) error
-	CDNSKEY   bool
-	Notify    bool     // send NOTIFY(CDS) where the parent wants it
-	Resolvers []string // to find where that is
-	Timeout   time.Duration
+	// Publish makes PowerDNS serve the records of the published keys, Delete
+	// those that ask for the removal of the DS set (RFC 8078 section 4).
+	Publish func(ctx context.Context, zone string, digests []uint8, cdnskey bool) error
+	Delete  func(ctx context.Context, zone string, cdnskey bool) error
+	// Signal makes the records of a signalling name (RFC 9615) those given, none
+	// if there are none, and says in which zone, and whether that changed it. It
+	// wraps ErrUnknownZone where no zone for the name is in reach. With a nil
+	// Signal the records are told, and nothing is written.
+	Signal     func(ctx context.Context, name string, cds, cdnskey []string) (zone string, changed bool, err error)
+	CDNSKEY    bool
+	Notify     bool     // send NOTIFY(CDS) where the parent wants it
+	Resolvers  []string // to find where that is
+	Validators []string // to see signalling records as a parent sees them
+	Timeout    time.Duration
 }
 
 var _ rollover.Registrar = (*CDS)(nil)
@@ -30,10 +38,13 @@ var _ rollover.Registrar = (*CDS)(nil)
 // Submit publishes the records, looks whether every server of the zone serves
 // those that are wanted and no others, and tells the parent.
 func (d *CDS) Submit(ctx context.Context, c rollover.Change) rollover.Answer {
-	if !c.CDS {
+	switch {
+	case c.Over:
+		return d.tidy(ctx, c)
+	case !c.CDS:
 		return rollover.Answer{State: rollover.SubmissionFailed, Text: fmt.Sprintf("the rollover was started for another driver (%s): CDS records cannot have the DS sets that it asks for", c.Method)}
 	}
-	if err := d.Publish(ctx, c.Zone, c.Digests, d.CDNSKEY); err != nil {
+	if err := d.publish(ctx, c); err != nil {
 		state := rollover.SubmissionFailed
 		if errors.Is(err, rollover.ErrUnavailable) {
 			state = rollover.SubmissionLater
@@ -50,7 +61,19 @@ func (d *CDS) Submit(ctx context.Context, c rollover.Change) rollover.Answer {
 			return answer
 		}
 	}
-	return rollover.Answer{State: rollover.SubmissionAccepted, Text: fmt.Sprintf("%d servers serve the CDS records; %s", n, d.tell(ctx, c.Zone))}
+	text := fmt.Sprintf("%d servers serve the CDS records", n)
+	signals := d.signal(ctx, c)
+	if signals.spreading {
+		return rollover.Answer{State: rollover.SubmissionLater, Text: text + signals.text + "; the parent is told when they had time to spread", Missing: signals.missing}
+	}
+	return rollover.Answer{State: rollover.SubmissionAccepted, Text: text + signals.text + "; " + d.tell(ctx, c.Zone), Missing: signals.missing}
+}
+
+func (d *CDS) publish(ctx context.Context, c rollover.Change) error {
+	if c.Delete {
+		return d.Delete(ctx, c.Zone, d.CDNSKEY)
+	}
+	return d.Publish(ctx, c.Zone, c.Digests, d.CDNSKEY)
 }
 
 // serves says whether a server serves CDS and CDNSKEY as they must be. What is
@@ -64,16 +87,16 @@ func (d *CDS) serves(ctx context.Context, c rollover.Change, s rollover.Server) 
 	if err != nil {
 		return later("serves no CDS records that the parent can take: %v", err)
 	}
+	want := wanted(c)
+	if extra := without(cds, want.cds, want.leaving, want.foreign); len(extra) > 0 {
+		return rollover.Answer{State: rollover.SubmissionFailed, Text: fmt.Sprintf(
+			"%s serves a CDS that nobody asked for, and the parent would take it: %s: look for a key that is published beside those of this rollover (pdnsutil show-zone %s)", s, strings.Join(extra, "; "), c.Zone)}, false
+	}
 	var cdnskey []string
 	if d.CDNSKEY {
 		if cdnskey, err = d.ask(ctx, c, s, dns.TypeCDNSKEY); err != nil {
 			return later("serves no CDNSKEY records that the parent can take: %v", err)
 		}
-	}
-	want := wanted(c)
-	if extra := without(cds, want.cds, want.leaving, want.foreign); len(extra) > 0 {
-		return rollover.Answer{State: rollover.SubmissionFailed, Text: fmt.Sprintf(
-			"%s serves a CDS that nobody asked for, and the parent would take it: %s: look for a key that is published beside those of this rollover (pdnsutil show-zone %s)", s, strings.Join(extra, "; "), c.Zone)}, false
 	}
 	switch {
 	case len(without(cds, want.cds, want.foreign)) > 0:
@@ -86,15 +109,24 @@ func (d *CDS) serves(ctx context.Context, c rollover.Change, s rollover.Server) 
 	return rollover.Answer{}, true
 }
 
+// The records that ask for the removal of the DS set (RFC 8078 section 4).
+const (
+	deleteCDS     = "0 0 0 00"
+	deleteCDNSKEY = "0 3 0 AA=="
+)
+
 // expectation is the records as they must be served.
 type expectation struct {
 	cds, cdnskey []string
-	leaving      []string // of keys that are being taken away
+	leaving      []string // of keys that are being taken away, and of what was asked for before
 	foreign      []string // of others, which the parent has too
 }
 
 func wanted(c rollover.Change) expectation {
-	var e expectation
+	if c.Delete {
+		return expectation{cds: []string{deleteCDS}, cdnskey: []string{deleteCDNSKEY}, leaving: allOf(c)}
+	}
+	e := expectation{leaving: []string{deleteCDS}}
 	for _, k := range c.Keys {
 		for _, digestType := range c.Digests {
 			d, err := k.DNSKEY().DS(c.Zone, digestType)
@@ -118,6 +150,19 @@ func wanted(c rollover.Change) expectation {
 	return e
 }
 
+// allOf is the CDS records of all keys of a change.
+func allOf(c rollover.Change) []string {
+	var out []string
+	for _, k := range c.Keys {
+		for _, digestType := range []uint8{2, 4} {
+			if d, err := k.DNSKEY().DS(c.Zone, digestType); err == nil {
+				out = append(out, d.String())
+			}
+		}
+	}
+	return out
+}
+
 // without is a list without those of others.
 func without(list []string, others ...[]string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(item string) bool {
@@ -126,8 +171,7 @@ func without(list []string, others ...[]string) []string {
 }
 
 // ask is the data of the CDS or CDNSKEY records of a zone at one of its servers.
-// There must be some, signed by a key that the parent has a DS of (RFC 7344
-// section 4.1).
+// There must be some, signed by a key that the parent can trust.
 func (d *CDS) ask(ctx context.Context, c rollover.Change, s rollover.Server, qtype uint16) ([]string, error) {
 	m := new(dns.Msg).SetQuestion(c.Zone, qtype)
 	m.RecursionDesired = false
@@ -139,31 +183,35 @@ func (d *CDS) ask(ctx context.Context, c rollover.Change, s rollover.Server, qty
 	case answer.Rcode != dns.RcodeSuccess || !answer.Authoritative:
 		return nil, fmt.Errorf("it answers %s, authoritative %v", dns.RcodeToString[answer.Rcode], answer.Authoritative)
 	}
-	var out []string
-	var set []dns.RR
-	var signatures []*dns.RRSIG
-	for _, rr := range answer.Answer {
-		switch rr := rr.(type) {
-		case *dns.CDS:
-			out = append(out, rollover.DS{Tag: rr.KeyTag, Algorithm: rr.Algorithm, DigestType: rr.DigestType, Digest: strings.ToUpper(rr.Digest)}.String())
-			set = append(set, rr)
-		case *dns.CDNSKEY:
-			out = append(out, rollover.DNSKEY{Flags: rr.Flags, Algorithm: rr.Algorithm, PublicKey: rr.PublicKey}.String())
-			set = append(set, rr)
-		case *dns.RRSIG:
-			signatures = append(signatures, rr)
-		}
-	}
+	out, set, signatures := announced(answer)
 	if len(set) == 0 {
 		return nil, errors.New("there are none")
 	}
 	return out, signed(c, set, signatures)
 }
 
+// announced is the CDS or CDNSKEY records of an answer, their data as text, and
+// the signatures.
+func announced(answer *dns.Msg) (data []string, set []dns.RR, signatures []*dns.RRSIG) {
+	for _, rr := range answer.Answer {
+		switch rr := rr.(type) {
+		case *dns.CDS:
+			data = append(data, rollover.DS{Tag: rr.KeyTag, Algorithm: rr.Algorithm, DigestType: rr.DigestType, Digest: strings.ToUpper(rr.Digest)}.String())
+			set = append(set, rr)
+		case *dns.CDNSKEY:
+			data = append(data, rollover.DNSKEY{Flags: rr.Flags, Algorithm: rr.Algorithm, PublicKey: rr.PublicKey}.String())
+			set = append(set, rr)
+		case *dns.RRSIG:
+			signatures = append(signatures, rr)
+		}
+	}
+	return data, set, signatures
+}
+
 // signed says why no signature of a set is one that the parent can check.
 func signed(c rollover.Change, set []dns.RR, signatures []*dns.RRSIG) error {
 	for _, k := range c.Keys {
-		if !atParent(c, k) {
+		if !trusted(c, k) {
 			continue
 		}
 		key := &dns.DNSKEY{
@@ -176,14 +224,37 @@ func signed(c rollover.Change, set []dns.RR, signatures []*dns.RRSIG) error {
 			}
 		}
 	}
+	if first(c) {
+		return errors.New("they are not signed by a key that the first DS is to name")
+	}
 	return errors.New("they are not signed by a key that has its DS at the parent")
 }
 
-// atParent says whether the parent shows a DS of a key now.
-func atParent(c rollover.Change, k rollover.Key) bool {
+// bare says whether the parent has no DS of the zone now.
+func bare(c rollover.Change) bool {
+	return len(c.Set) == len(c.Add) && len(c.Keep)+len(c.Remove) == 0
+}
+
+// first says whether a first DS is asked for (RFC 8078 section 3).
+func first(c rollover.Change) bool { return bare(c) && len(c.Add) > 0 }
+
+// trusted says whether the parent can check what a key has signed: by a DS that
+// it has (RFC 7344 section 4.1), or that it is asked for as its first. Where it
+// has none to remove, any key of the zone will do.
+func trusted(c rollover.Change, k rollover.Key) bool {
+	switch {
+	case first(c):
+		return pointed(c, k, c.Add)
+	case bare(c):
+		return c.Delete
+	}
+	return pointed(c, k, c.Keep) || pointed(c, k, c.Remove)
+}
+
+// pointed says whether a DS of a set is one of the key.
+func pointed(c rollover.Change, k rollover.Key, set []rollover.DS) bool {
 	for _, digestType := range []uint8{1, 2, 4} {
-		d, err := k.DNSKEY().DS(c.Zone, digestType)
-		if err == nil && (slices.Contains(c.Keep, d) || slices.Contains(c.Remove, d)) {
+		if d, err := k.DNSKEY().DS(c.Zone, digestType); err == nil && slices.Contains(set, d) {
 			return true
 		}
 	}

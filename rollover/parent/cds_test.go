@@ -169,3 +169,58 @@ func TestCDSWithTrouble(t *testing.T) {
 		t.Errorf("with a server that is down: %+v", a)
 	}
 }
+
+// A first DS (RFC 8078 section 3): no key has its DS at the parent yet, so the one
+// that it will name must have signed; and no DS at all (section 4), which the
+// keys that have one must ask for.
+func TestFirstAndLastDSByCDS(t *testing.T) {
+	one, other := newSigner(t), newSigner(t)
+	cds := zone + " 60 IN CDS " + dsOf(t, one.Key).String()
+	cdnskey := zone + " 60 IN CDNSKEY " + one.Key.DNSKEY().String()
+	gone := []string{zone + " 60 IN CDS 0 0 0 00", zone + " 60 IN CDNSKEY 0 3 0 AA=="}
+	keys := rollover.Change{CDS: true, Zone: zone, Keys: []rollover.Key{one.Key}, Digests: []uint8{2}}
+	first, last, none := keys, keys, keys
+	first.Add = []rollover.DS{dsOf(t, one.Key)}
+	first.Set = first.Add
+	last.Delete, last.Remove = true, first.Add
+	none.Delete = true // a first DS that is taken back before the parent has it
+	again := keys
+	again.Keep, again.Set = first.Add, first.Add
+	for _, c := range []struct {
+		name    string
+		change  rollover.Change
+		records []string
+		by      signer
+		state   rollover.SubmissionState
+		says    string
+	}{
+		{"first", first, []string{cds, cdnskey}, one, rollover.SubmissionAccepted, "NOTIFY(CDS) sent"},
+		{"first, signed by another key", first, []string{cds, cdnskey}, other, rollover.SubmissionLater, "a key that the first DS is to name"},
+		{"first, behind", first, gone, one, rollover.SubmissionLater, "still serves CDS 0 0 0 00"},
+		{"first, and another", first, []string{cds, cdnskey, zone + " 60 IN CDS " + dsOf(t, other.Key).String()}, one, rollover.SubmissionFailed, "nobody asked for"},
+		{"last", last, gone, one, rollover.SubmissionAccepted, "NOTIFY(CDS) sent"},
+		{"last, signed by a stranger", last, gone, other, rollover.SubmissionLater, "a key that has its DS at the parent"},
+		{"last, behind", last, []string{cds, cdnskey}, one, rollover.SubmissionLater, "still serves CDS"},
+		{"last, half", last, []string{gone[0], cdnskey}, one, rollover.SubmissionLater, "CDNSKEY"},
+		{"last, and another", last, append([]string{zone + " 60 IN CDS " + dsOf(t, other.Key).String()}, gone...), one, rollover.SubmissionFailed, "nobody asked for"},
+		{"taken back", none, gone, one, rollover.SubmissionAccepted, "NOTIFY(CDS) sent"},
+		{"reverted", again, []string{cds, cdnskey}, one, rollover.SubmissionAccepted, "NOTIFY(CDS) sent"},
+		{"reverted, behind", again, gone, one, rollover.SubmissionLater, "still serves CDS 0 0 0 00"},
+	} {
+		n := world(t, c.by, c.records...)
+		asked := ""
+		d := &CDS{
+			CDNSKEY: true, Notify: true, Resolvers: []string{n.address}, Timeout: 2 * time.Second,
+			Publish: func(context.Context, string, []uint8, bool) error { asked += "publish"; return nil },
+			Delete:  func(context.Context, string, bool) error { asked += "delete"; return nil },
+		}
+		c.change.Servers = []rollover.Server{{Role: rollover.RoleChild, Name: "ns1", Address: n.address}}
+		a := d.Submit(context.Background(), c.change)
+		if a.State != c.state || !strings.Contains(a.Text, c.says) {
+			t.Errorf("%s: %+v, expected %s with %q", c.name, a, c.state, c.says)
+		}
+		if want := map[bool]string{true: "delete", false: "publish"}[c.change.Delete]; asked != want {
+			t.Errorf("%s: PowerDNS was asked to %s", c.name, asked)
+		}
+	}
+}

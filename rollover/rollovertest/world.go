@@ -509,6 +509,14 @@ func (w *World) Rectify(context.Context, string) error {
 	return w.io(func() { w.Log = append(w.Log, "rectify-zone") })
 }
 
+// RetractCDS is the Signer's; there is nothing to take out unless a test has put it in.
+func (w *World) RetractCDS(context.Context, string) error {
+	if len(w.Metadata) == 0 {
+		return nil
+	}
+	return w.io(func() { w.Metadata = nil; w.Log = append(w.Log, "unset-publish-cds") })
+}
+
 // BumpSerial is the Signer's.
 func (w *World) BumpSerial(context.Context, string) (uint32, error) {
 	err := w.io(func() { w.serial++; w.Log = append(w.Log, "increase-serial") })

@@ -1,0 +1,129 @@
+package pdns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"rollover/rollover"
+)
+
+// Signals writes signalling records (RFC 9615) into zones of a PowerDNS.
+type Signals struct {
+	*Tool
+	// Turn is held for the whole of a change, see Parent.
+	Turn sync.Locker
+}
+
+// signalTTL is that of signalling records, in seconds: short, for they are there
+// for a short time.
+const signalTTL uint32 = 300
+
+// Write makes the CDS and CDNSKEY records of a signalling name those given, none
+// if there are none, in the nearest zone that this PowerDNS has for it, and says
+// which that is, and whether something had to be changed. It wraps ErrUnknownZone
+// when there is none, and ErrRefused when the zone must not or need not be
+// changed: it is a secondary here, delegates the name to others, or is not signed.
+func (s *Signals) Write(ctx context.Context, name string, cds, cdnskey []string) (zone string, changed bool, err error) {
+	if name, err = rollover.ParseZone(name); err != nil {
+		return "", false, err
+	}
+	s.Turn.Lock()
+	defer s.Turn.Unlock()
+	inv, err := s.holder(ctx, name)
+	if err != nil {
+		return "", false, err
+	}
+	was, err := s.signals(ctx, inv.Zone, name)
+	if err != nil {
+		return inv.Zone, false, err
+	}
+	want := signalSet{"CDS": normal("CDS", cds), "CDNSKEY": normal("CDNSKEY", cdnskey)}
+	ctx = context.WithoutCancel(ctx) // see Parent
+	for rrtype, data := range want {
+		if slices.Equal(was[rrtype], data) {
+			continue
+		}
+		if changed, err = true, s.set(ctx, inv.Zone, name, rrtype, data); err != nil {
+			return inv.Zone, true, err
+		}
+	}
+	if !changed && len(cds) == 0 {
+		return inv.Zone, false, nil
+	}
+	// The rest is done anew at each try: an earlier one may have died before it.
+	return inv.Zone, changed, s.show(ctx, inv)
+}
+
+// holder is the zone that has a signalling name, or is to have it.
+func (s *Signals) holder(ctx context.Context, name string) (rollover.Inventory, error) {
+	_, domain, found := strings.Cut(name, "._signal.")
+	if !found {
+		return rollover.Inventory{}, fmt.Errorf("%w: %s is no signalling name", rollover.ErrRefused, name)
+	}
+	inv, err := changeable(s.nearest(ctx, "_signal."+domain))
+	if err == nil && !slices.ContainsFunc(inv.Keys, func(k rollover.Key) bool { return k.Active && k.Published }) {
+		err = fmt.Errorf("%w: the zone %s is not signed, so nobody would believe what it signals", rollover.ErrRefused, inv.Zone)
+	}
+	return inv, err
+}
+
+// signalSet is the data of the records of a name by type, sorted.
+type signalSet map[string][]string
+
+// signals is the signalling records of a name as they are stored in a zone.
+func (s *Signals) signals(ctx context.Context, zone, name string) (signalSet, error) {
+	records, err := s.records(ctx, zone)
+	if err != nil {
+		return nil, err
+	}
+	out := signalSet{}
+	for _, r := range records {
+		switch {
+		case r.typ == "NS" && r.name != zone && strings.HasSuffix("."+name, "."+r.name):
+			return nil, fmt.Errorf("%w: the zone %s delegates %s to other servers: put them in there", rollover.ErrRefused, zone, r.name)
+		case r.name == name:
+			out[r.typ] = append(out[r.typ], r.content)
+		}
+	}
+	for rrtype, data := range out {
+		out[rrtype] = normal(rrtype, data)
+	}
+	return out, nil
+}
+
+// normal is record data as they can be compared: digests and keys without white
+// space, digests in capitals.
+func normal(rrtype string, data []string) []string {
+	var out []string
+	for _, text := range data {
+		fields := strings.Fields(text)
+		if len(fields) < 4 {
+			out = append(out, text)
+			continue
+		}
+		last := strings.Join(fields[3:], "")
+		if ds, err := parseDS(text); err == nil && rrtype == "CDS" {
+			last = ds.Digest
+		}
+		out = append(out, strings.Join(append(fields[:3:3], last), " "))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// set replaces one set and reads it back.
+func (s *Signals) set(ctx context.Context, zone, name, rrtype string, data []string) error {
+	call, err := s.replace(ctx, zone, name, rrtype, signalTTL, data)
+	if err != nil {
+		return err
+	}
+	now, err := s.signals(ctx, zone, name)
+	if err == nil && !slices.Equal(now[rrtype], data) {
+		return call.misread(errors.New("list-zone does not show the records"), output{})
+	}
+	return err
+}

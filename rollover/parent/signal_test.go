@@ -1,0 +1,159 @@
+package parent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"rollover/rollover"
+)
+
+// signaller is a world in which a zone has these name servers, and a resolver
+// finds records at signalling names.
+type signaller struct {
+	*nameServer
+	by       signer
+	stored   map[string][]string // data by name and type
+	insecure bool
+	calls    []string // of Signal
+	fails    error
+}
+
+func newSignaller(t *testing.T, hosts ...string) *signaller {
+	s := &signaller{by: newSigner(t), stored: map[string][]string{}}
+	s.nameServer = serve(t, nil, func(m, reply *dns.Msg) {
+		q := m.Question[0]
+		records := s.stored[q.Name+" "+dns.Type(q.Qtype).String()]
+		if q.Name == zone {
+			switch q.Qtype {
+			case dns.TypeNS:
+				records = hosts
+			case dns.TypeCDS:
+				records = []string{dsOf(t, s.by.Key).String()}
+			case dns.TypeCDNSKEY:
+				records = []string{s.by.Key.DNSKEY().String()}
+			}
+		}
+		for _, data := range records {
+			reply.Answer = append(reply.Answer, rr(t, fmt.Sprintf("%s 60 IN %s %s", q.Name, dns.Type(q.Qtype), data)))
+		}
+		if q.Name == zone && len(reply.Answer) > 0 {
+			reply.Answer = append(reply.Answer, s.by.sign(t, reply.Answer))
+		}
+		reply.AuthenticatedData = !s.insecure
+	})
+	return s
+}
+
+// signal stores the records that a driver writes, for names below hosts.example.
+func (s *signaller) signal(_ context.Context, name string, cds, cdnskey []string) (string, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, name)
+	if !strings.HasSuffix(name, ".hosts.example.") {
+		return "", false, rollover.ErrUnknownZone
+	}
+	if s.fails != nil {
+		return "hosts.example.", false, s.fails
+	}
+	changed := !slices.Equal(s.stored[name+" CDS"], cds)
+	s.stored[name+" CDS"], s.stored[name+" CDNSKEY"] = cds, cdnskey
+	return "hosts.example.", changed, nil
+}
+
+func (s *signaller) driver(writes bool) *CDS {
+	d := &CDS{
+		CDNSKEY: true, Validators: []string{s.address}, Timeout: 2 * time.Second,
+		Publish: func(context.Context, string, []uint8, bool) error { return nil },
+		Delete:  func(context.Context, string, bool) error { return nil },
+	}
+	if writes {
+		d.Signal = s.signal
+	}
+	return d
+}
+
+func (s *signaller) change(t *testing.T) rollover.Change {
+	set := []rollover.DS{dsOf(t, s.by.Key)}
+	return rollover.Change{
+		CDS: true, Zone: zone, Keys: []rollover.Key{s.by.Key}, Digests: []uint8{2}, Add: set, Set: set,
+		Servers: []rollover.Server{{Role: rollover.RoleChild, Name: "ns1", Address: s.address}},
+	}
+}
+
+func (s *signaller) submit(t *testing.T, d *CDS, c rollover.Change, state rollover.SubmissionState, says string, missing int) {
+	t.Helper()
+	a := d.Submit(context.Background(), c)
+	if a.State != state || !strings.Contains(a.Text, says) || len(a.Missing) != missing {
+		t.Errorf("%+v, expected %s with %q and %d missing records", a, state, says, missing)
+	}
+}
+
+// Signalling records are told, name by name, to whoever can put them in, and
+// keep nothing from going on.
+func TestSignalsAreTold(t *testing.T) {
+	s := newSignaller(t, "ns1."+zone, "ns2.hosts.example.", "ns.other.example.")
+	d, c := s.driver(false), s.change(t)
+	s.submit(t, d, c, rollover.SubmissionAccepted, "no good signalling (RFC 9615), which not every parent needs, below ns.other.example. (none) and ns2.hosts.example. (none)", 4)
+	a := d.Submit(context.Background(), c)
+	if want := "_dsboot.child.example._signal.ns.other.example. IN CDS " + c.Add[0].String(); !slices.Contains(a.Missing, want) {
+		t.Errorf("missing %q, expected %q among them", a.Missing, want)
+	}
+	name := "_dsboot.child.example._signal.ns.other.example."
+	s.stored[name+" CDS"] = []string{c.Add[0].String()}
+	s.submit(t, d, c, rollover.SubmissionAccepted, "ns.other.example. (none)", 4)
+	s.stored[name+" CDNSKEY"] = []string{s.by.Key.DNSKEY().String()}
+	s.submit(t, d, c, rollover.SubmissionAccepted, "validated below ns.other.example.; no good", 2)
+	s.insecure = true
+	s.submit(t, d, c, rollover.SubmissionAccepted, "validators do not find them secure", 4)
+	s.insecure = false
+	s.stored[name+" CDS"] = []string{dsOf(t, newSigner(t).Key).String()}
+	s.submit(t, d, c, rollover.SubmissionAccepted, "others than those of the zone", 4)
+	c.Over = true
+	s.submit(t, d, c, rollover.SubmissionAccepted, "can be taken out by hand now: "+name, 0)
+	delete(s.stored, name+" CDS")
+	delete(s.stored, name+" CDNSKEY")
+	s.submit(t, d, c, rollover.SubmissionAccepted, "", 0)
+	d.Validators = nil
+	c.Over = false
+	s.submit(t, d, c, rollover.SubmissionAccepted, "no validator is configured", 4)
+}
+
+// Where they may be written they are, for a first DS, and are taken away when it
+// is there, or before the parent is asked for anything else.
+func TestSignalsAreWritten(t *testing.T) {
+	s := newSignaller(t, "ns1.hosts.example.", "ns2.hosts.example.", "ns.other.example.")
+	d, c := s.driver(true), s.change(t)
+	s.submit(t, d, c, rollover.SubmissionLater, "were written into zone hosts.example.; no good", 2)
+	s.submit(t, d, c, rollover.SubmissionAccepted, "validated below ns1.hosts.example. and ns2.hosts.example.; no good signalling (RFC 9615), which not every parent needs, below ns.other.example. (none, and its zone is not on this PowerDNS)", 2)
+	over := c
+	over.Over = true
+	s.fails = errors.New("it is locked")
+	s.submit(t, d, over, rollover.SubmissionFailed, "ns1.hosts.example. (CDS and CDNSKEY, and writing them failed: it is locked)", 0)
+	s.fails = nil
+	s.submit(t, d, over, rollover.SubmissionAccepted, "are removed from zone hosts.example.", 0)
+	s.submit(t, d, over, rollover.SubmissionAccepted, "", 0)
+	s.submit(t, d, c, rollover.SubmissionLater, "were written", 2)
+	roll := c
+	roll.Keep, roll.Add = c.Add, nil
+	s.submit(t, d, roll, rollover.SubmissionAccepted, "are removed from zone hosts.example.", 0)
+	if !slices.Contains(s.calls, "_dsboot.child.example._signal.ns.other.example.") {
+		t.Errorf("calls %q", s.calls)
+	}
+}
+
+// A zone whose name servers are all inside it cannot be signalled for, nor one
+// whose name leaves no room.
+func TestNothingToSignal(t *testing.T) {
+	s := newSignaller(t, "ns1."+zone, "ns2."+zone, strings.Repeat("a.", 115)+"example.")
+	s.submit(t, s.driver(true), s.change(t), rollover.SubmissionAccepted, "no signalling (RFC 9615) is possible", 0)
+	if len(s.calls) > 0 {
+		t.Errorf("written: %q", s.calls)
+	}
+}
