@@ -128,6 +128,8 @@ type Delivery struct {
 	Notice   Notice    `json:"notice"`
 	Channels []string  `json:"channels"`
 	Queued   time.Time `json:"queued"`
+	// Taken is until when a process that took it may be delivering it.
+	Taken time.Time `json:"taken,omitzero"`
 }
 
 // Channel is how a way of telling does: after a failure it is left alone for
@@ -145,6 +147,7 @@ const (
 	channelLongest = time.Hour          // the longest pause
 	deliveryTime   = 7 * 24 * time.Hour // after which nobody wants to know any more
 	deliveries     = 1000               // the most that wait for a channel
+	takenTime      = time.Minute        // after which who took a notice has died: one run delivers for less
 )
 
 // Queue takes in a notice for all channels. One that is waiting already is
@@ -153,7 +156,7 @@ func (o *Outbox) Queue(n Notice, channels []string, now time.Time) {
 	o.Pending = slices.DeleteFunc(o.Pending, func(d Delivery) bool {
 		return d.Notice.ID == n.ID || now.Sub(d.Queued) > deliveryTime
 	})
-	o.Pending = append(o.Pending, Delivery{n, slices.Clone(channels), now})
+	o.Pending = append(o.Pending, Delivery{Notice: n, Channels: slices.Clone(channels), Queued: now})
 	o.Pending = o.Pending[max(0, len(o.Pending)-deliveries):]
 }
 
@@ -214,25 +217,67 @@ func (o *Outbox) Zones() []string {
 	return unique(out)
 }
 
-// Due is the notices that a channel is to be given now.
+// Due is the notices that a channel is to be given now, and that nobody is
+// giving to it.
 func (o *Outbox) Due(channel string, now time.Time) []Notice {
 	if now.Before(o.Channels[channel].Next) {
 		return nil
 	}
 	var out []Notice
 	for _, d := range o.Pending {
-		if slices.Contains(d.Channels, channel) {
+		if slices.Contains(d.Channels, channel) && !d.taken(now) {
 			out = append(out, d.Notice)
 		}
 	}
 	return out
 }
 
+// taken says whether somebody is delivering it. A clock that was put back must
+// not keep it from everybody.
+func (d Delivery) taken(now time.Time) bool {
+	left := d.Taken.Sub(now)
+	return left > 0 && left <= takenTime
+}
+
+// Take gives a process what is due to each channel. Until it gives that back,
+// or a minute has passed, no other process gets it, so that several can deliver
+// side by side while none holds a lock.
+func (o *Outbox) Take(channels []string, now time.Time) map[string][]Notice {
+	out := map[string][]Notice{}
+	given := map[string]bool{}
+	for _, channel := range channels {
+		out[channel] = o.Due(channel, now)
+		for _, n := range out[channel] {
+			given[n.ID] = true
+		}
+	}
+	for i, d := range o.Pending {
+		if given[d.Notice.ID] {
+			o.Pending[i].Taken = now.Add(takenTime)
+		}
+	}
+	return out
+}
+
+// Give gives back what Take gave; what was not delivered is due again.
+func (o *Outbox) Give(taken map[string][]Notice) {
+	for _, notices := range taken {
+		for _, n := range notices {
+			if i := slices.IndexFunc(o.Pending, func(d Delivery) bool { return d.of(n) }); i >= 0 {
+				o.Pending[i].Taken = time.Time{}
+			}
+		}
+	}
+}
+
+// of says whether it is the delivery of this very telling of a notice.
+func (d Delivery) of(n Notice) bool { return d.Notice.ID == n.ID && d.Notice.Repeat == n.Repeat }
+
 // Delivered notes that a channel has got a notice.
-func (o *Outbox) Delivered(channel, id string) {
+func (o *Outbox) Delivered(channel string, n Notice) {
 	delete(o.Channels, channel)
 	for i, d := range o.Pending {
-		if d.Notice.ID == id {
+		if d.of(n) {
 			o.Pending[i].Channels = slices.DeleteFunc(slices.Clone(d.Channels), func(c string) bool { return c == channel })
 		}
 	}
