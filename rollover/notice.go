@@ -43,6 +43,11 @@ type Notice struct {
 	Command string    `json:"command"` // what to type, if somebody must
 	Add     []string  `json:"add"`
 	Remove  []string  `json:"remove"`
+	// Source is what it rests on. What check found has no rollover, and has a
+	// severity and findings.
+	Source   string    `json:"source"`
+	Severity Severity  `json:"severity"`
+	Findings []Finding `json:"findings"`
 }
 
 // NoticeOf is the notice of an event that is told once, false for others.
@@ -67,8 +72,11 @@ func NoticeOf(e Event, r *Roll) (Notice, bool) {
 
 // of fills in what a notice says of a rollover.
 func (n *Notice) of(zone string, r *Roll, since time.Time) {
-	n.Schema, n.Zone, n.Add, n.Remove = 1, zone, list(n.Add), list(n.Remove)
+	n.Schema, n.Zone, n.Add, n.Remove, n.Findings = 1, zone, list(n.Add), list(n.Remove), list(n.Findings)
 	n.Text = oneLine(n.Text)
+	if n.Source == "" {
+		n.Source = SourceRollover
+	}
 	if r != nil {
 		n.Roll, n.Type, n.Method, n.State, n.Step = r.ID, r.Type, r.Method, r.State, r.Step
 	}
@@ -160,14 +168,18 @@ func (o *Outbox) Queue(n Notice, channels []string, now time.Time) {
 	o.Pending = o.Pending[max(0, len(o.Pending)-deliveries):]
 }
 
-// Settle compares the conditions of a zone with what was told of it: new ones
-// are to be told, old ones again after repeat, and of those that are over it is
-// told that they are, except that somebody did what was asked.
+// Settle compares the conditions of a zone's rollover with what was told of it:
+// new ones are to be told, old ones again after repeat, and of those that are
+// over it is told that they are, except that somebody did what was asked.
 func (o *Outbox) Settle(zone string, now []Notice, at time.Time, repeat time.Duration) []Notice {
 	var out []Notice
 	var open []Told
 	now = slices.Clone(now)
 	for _, t := range o.Open {
+		if t.Notice.fromCheck() {
+			open = append(open, t)
+			continue
+		}
 		i := slices.IndexFunc(now, t.Notice.same)
 		if i >= 0 {
 			now[i].ID, now[i].At = t.Notice.ID, t.Notice.At
@@ -205,14 +217,28 @@ func (n Notice) over(at time.Time) Notice {
 	n.ID += "/" + NoticeRecovered
 	n.Text = fmt.Sprintf("over: %s (%s)", n.Event, n.Text)
 	n.Event, n.At, n.Repeat, n.Command = NoticeRecovered, at, 0, ""
+	n.Severity, n.Findings = "", []Finding{}
 	return n
 }
 
-// Zones is the zones of which something is open.
+// Zones is the zones of whose rollovers something is open.
 func (o *Outbox) Zones() []string {
 	var out []string
 	for _, t := range o.Open {
-		out = append(out, t.Notice.Zone)
+		if !t.Notice.fromCheck() {
+			out = append(out, t.Notice.Zone)
+		}
+	}
+	return unique(out)
+}
+
+// Again is the zones of whose rollovers something is to be told again.
+func (o *Outbox) Again(now time.Time) []string {
+	var out []string
+	for _, t := range o.Open {
+		if !t.Notice.fromCheck() && !now.Before(t.Next) {
+			out = append(out, t.Notice.Zone)
+		}
 	}
 	return unique(out)
 }

@@ -125,6 +125,39 @@ func (m *mouth) post(ctx context.Context, w *world, channels []channel, fill fun
 	return err
 }
 
+// deliverCheckups tells outside what check found, and what came to be well. No
+// rollover waits for it: it takes no lock but that of the notifications. Whatever
+// goes wrong is said, and the verdict of check stays what it is.
+func (m *mouth) deliverCheckups(ctx context.Context, w *world, checkups []rollover.Checkup, looked time.Time) {
+	err := m.tellCheckups(ctx, w, checkups, looked)
+	if err != nil {
+		fmt.Fprintf(m.err, "rollover: nothing is told outside: %v\n", err)
+	}
+}
+
+func (m *mouth) tellCheckups(ctx context.Context, w *world, checkups []rollover.Checkup, looked time.Time) error {
+	channels := w.config.Notify.channels()
+	switch {
+	case len(channels) == 0:
+		return w.noChannel()
+	case !slices.Contains(w.config.Notify.Events, rollover.NoticeCheckFailed):
+		return fmt.Errorf("%w: %s: %s is not among the events of [notify]", errConfig, w.config.path, rollover.NoticeCheckFailed)
+	case ctx.Err() != nil: // what was not looked at then says nothing of a zone
+		return context.Cause(ctx)
+	}
+	return m.post(ctx, w, channels, func(box *rollover.Outbox, queue func(rollover.Notice)) error {
+		for _, n := range box.SettleCheckups(checkups, looked, time.Duration(w.config.Notify.Repeat)) {
+			queue(n)
+		}
+		return nil
+	})
+}
+
+// noChannel says that nothing can be told.
+func (w *world) noChannel() error {
+	return fmt.Errorf("%w: %s: no notification is configured: set notify.exec.command, notify.webhook.url or notify.sendmail.to", errConfig, w.config.path)
+}
+
 // fill queues what there is to tell of rollovers.
 func (w *world) fill(box *rollover.Outbox, zones []string, queue func(rollover.Notice)) error {
 	worth, err := w.worthALook(*box, zones)
@@ -168,11 +201,7 @@ func (w *world) worthALook(box rollover.Outbox, zones []string) ([]string, error
 		}
 		return true
 	})
-	for _, t := range box.Open {
-		if !time.Now().Before(t.Next) {
-			out = append(out, t.Notice.Zone)
-		}
-	}
+	out = append(out, box.Again(time.Now())...)
 	slices.Sort(out)
 	return slices.Compact(out), err
 }
