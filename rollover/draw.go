@@ -2,16 +2,14 @@ package rollover
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
-// Drawing is a kind as a picture of lanes over time, in SVG: what is published,
-// who signs, what the parent has, and what each step waits for. Lengths mean
-// nothing; the order does.
+// Drawing is a kind as a picture of lanes over time, in SVG: what the zone
+// publishes and who signs it, what the parent has, what caches may hold of each
+// record, and what each step waits for. Lengths mean nothing; the order does.
 func (k Kind) Drawing() string {
-	d := drawing{kind: k}
-	d.walk()
+	d := drawing{kind: k, story: k.story()}
 	d.lanes()
 	d.waits()
 	return d.page()
@@ -20,8 +18,9 @@ func (k Kind) Drawing() string {
 // Geometry, in pixels. Time runs from left to right.
 const (
 	drawWidth = 980
-	drawLeft  = 170 // where lanes begin: how it was before
-	drawFirst = 230 // the first step
+	drawLeft  = 178 // where lanes begin: how it was before
+	drawFirst = 248 // the first step
+	drawLater = 390 // the first step, if something is waited for before it
 	drawLast  = 925 // the last one
 	drawRight = 960
 	drawTop   = 58
@@ -30,66 +29,11 @@ const (
 	waitGap   = 30
 )
 
-// moment is which sides do what from one step on.
-type moment struct {
-	published, keys, data, ds []Side
-}
-
 type drawing struct {
-	kind    Kind
-	moments []moment // before the first step, and after each
-	body    strings.Builder
-	y       int
-}
-
-func with(sides []Side, s Side) []Side {
-	if slices.Contains(sides, s) {
-		return sides
-	}
-	return slices.Sorted(slices.Values(append(slices.Clone(sides), s)))
-}
-
-func less(sides []Side, s Side) []Side {
-	return slices.DeleteFunc(slices.Clone(sides), func(o Side) bool { return o == s })
-}
-
-// walk finds what each step makes of the zone.
-func (d *drawing) walk() {
-	old := []Side{Old}
-	now := moment{old, old, old, old}
-	if d.kind.Type == "sign" {
-		now = moment{}
-	}
-	d.moments = []moment{now}
-	for _, step := range d.kind.Steps {
-		for _, a := range step.Actions {
-			now = now.after(a)
-		}
-		d.moments = append(d.moments, now)
-	}
-}
-
-func (m moment) after(a Action) moment {
-	switch a.Verb {
-	case publish:
-		m.published = with(m.published, a.Sides[0])
-	case unpublish:
-		m.published = less(m.published, a.Sides[0])
-	case activate:
-		m.keys, m.data = with(m.keys, a.Sides[0]), with(m.data, a.Sides[0])
-	case activateEntry:
-		m.keys = with(m.keys, a.Sides[0])
-	case deactivate:
-		m.keys, m.data = less(m.keys, a.Sides[0]), less(m.data, a.Sides[0])
-	case remove:
-		m.published, m.keys, m.data = less(m.published, a.Sides[0]), less(m.keys, a.Sides[0]), less(m.data, a.Sides[0])
-	case askParent:
-		m.ds = nil
-		for _, s := range a.Sides {
-			m.ds = with(m.ds, s)
-		}
-	}
-	return m
+	kind Kind
+	story
+	body strings.Builder
+	y    int
 }
 
 // at is where a step stands; -1 is the beginning.
@@ -97,72 +41,109 @@ func (d *drawing) at(step int) int {
 	if step < 0 {
 		return drawLeft
 	}
-	return drawFirst + step*(drawLast-drawFirst)/(len(d.kind.Steps)-1)
+	first := drawFirst
+	if len(d.kind.Steps[0].Waits) > 0 {
+		first = drawLater
+	}
+	return first + step*(drawLast-first)/(len(d.kind.Steps)-1)
 }
+
+// late is how much later the parent has what a step asks for: it takes its time.
+func (d *drawing) late() int { return (d.at(1) - d.at(0)) * 2 / 5 }
 
 func (d *drawing) print(format string, args ...any) { fmt.Fprintf(&d.body, "  "+format+"\n", args...) }
 
 func (d *drawing) lanes() {
 	d.y = drawTop
-	d.lane("DNSKEY set", 0, "", func(m moment) []Side { return m.published })
-	if d.kind.signsKeys() {
-		d.lane("signatures (keys)", 0, "by ", func(m moment) []Side { return m.keys })
+	keys, data := d.kind.signsKeys(), d.kind.signsData()
+	d.lane("zone: DNSKEY set", 0, func(m moment) edition { return edition{sides: m.published} })
+	if keys {
+		d.lane("zone: signs keys", 0, func(m moment) edition { return edition{by: m.keys} })
 	}
-	if d.kind.signsData() {
-		d.lane("signatures (data)", 0, "by ", func(m moment) []Side { return m.data })
+	if data {
+		d.lane("zone: signs data", 0, func(m moment) edition { return edition{by: m.data} })
 	}
-	if d.kind.signsKeys() {
-		// The parent takes its time.
-		d.lane("DS at parent", (d.at(1)-d.at(0))*2/5, "", func(m moment) []Side { return m.ds })
+	if keys {
+		d.lane("parent: DS set", d.late(), func(m moment) edition { return edition{sides: m.ds} })
+	}
+	d.cached("caches: DNSKEY set", RecordDNSKEY, 0)
+	if data {
+		d.cached("caches: data", RecordData, 0)
+	}
+	if keys {
+		d.cached("caches: DS set", RecordDS, d.late())
 	}
 }
 
-// lane draws one lane: a box for each run of steps in which nothing changes in it.
-func (d *drawing) lane(name string, late int, by string, sides func(moment) []Side) {
+// edge is a place from where on a lane shows something else.
+type edge struct {
+	x        int
+	versions []edition
+}
+
+// lane draws what servers show.
+func (d *drawing) lane(name string, late int, shows func(moment) edition) {
+	edges := []edge{{drawLeft, []edition{shows(d.moments[0])}}}
+	for i, m := range d.moments[1:] {
+		edges = append(edges, edge{d.at(i) + late, []edition{shows(m)}})
+	}
+	d.boxes(name, edges)
+}
+
+// cached draws what caches may hold: what is settled before a step has put an
+// end to, and what the step begins.
+func (d *drawing) cached(name string, r Record, late int) {
+	edges := []edge{{drawLeft, d.held[0][r]}}
+	for i := range d.kind.Steps {
+		edges = append(edges, edge{d.at(i), d.settled[i][r]}, edge{d.at(i) + late, d.held[i+1][r]})
+	}
+	d.boxes(name, edges)
+}
+
+// boxes draws one lane: a box for each run in which nothing changes in it, with
+// a band for each version.
+func (d *drawing) boxes(name string, edges []edge) {
 	d.print(`<text class="lane" x="8" y="%d">%s</text>`, d.y+22, name)
-	from := drawLeft
-	for i := range d.moments {
-		if i+1 < len(d.moments) && slices.Equal(sides(d.moments[i]), sides(d.moments[i+1])) {
-			continue
+	for i := 0; i < len(edges); {
+		next := i + 1
+		for next < len(edges) && same(edges[next].versions, edges[i].versions) {
+			next++
 		}
 		to := drawRight
-		if i+1 < len(d.moments) {
-			to = d.at(i) + late
+		if next < len(edges) {
+			to = edges[next].x
 		}
-		d.box(from, to, by, sides(d.moments[i]))
-		from = to
+		if to > edges[i].x {
+			d.bands(edges[i].x, to, edges[i].versions)
+		}
+		i = next
 	}
 	d.y += laneGap
 }
 
-func (d *drawing) box(from, to int, by string, sides []Side) {
-	class, text := "none", "none"
-	if len(sides) > 0 {
-		words := make([]string, len(sides))
-		for i, s := range slices.Backward(sides) { // old before new
-			words[len(sides)-1-i] = string(s)
+// bands draws one box. Words that do not fit are left out.
+func (d *drawing) bands(from, to int, versions []edition) {
+	tall := laneTall / len(versions)
+	for i, v := range versions {
+		y := d.y + i*tall
+		d.print(`<rect class="%s" x="%d" y="%d" width="%d" height="%d"/>`, v.class(), from, y, to-from, tall)
+		text := v.String()
+		for _, font := range []struct{ class, wide, tall int }{{14, 8, 30}, {11, 6, 14}, {9, 5, 9}} {
+			if tall >= font.tall && to-from > font.wide*len(text) {
+				d.print(`<text class="f%d" x="%d" y="%d" text-anchor="middle">%s</text>`, font.class, (from+to)/2, y+tall/2+font.class/3+1, text)
+				break
+			}
 		}
-		class, text = words[0], by+strings.Join(words, ", ")
-	}
-	if len(sides) > 1 {
-		class = "both"
-	}
-	d.print(`<rect class="%s" x="%d" y="%d" width="%d" height="%d"/>`, class, from, d.y, to-from, laneTall)
-	if to-from > 7*len(text) {
-		d.print(`<text x="%d" y="%d" text-anchor="middle">%s</text>`, (from+to)/2, d.y+22, text)
 	}
 }
 
-// waits draws what is waited for before each step.
+// waits draws what is waited for before each step, from when it can begin to hold.
 func (d *drawing) waits() {
 	d.print(`<text class="lane" x="8" y="%d">waits</text>`, d.y+18)
 	d.y += 12
 	for i, step := range d.kind.Steps {
 		for _, w := range step.Waits {
-			from := d.at(i-1) + 8
-			if w.Record == RecordDS {
-				from += (d.at(1) - d.at(0)) * 2 / 5
-			}
+			from := d.since(i, w) + 8
 			d.print(`<path class="wait" d="M%d %dH%d"/><path class="tip" d="M%d %dl-8 -4v8z"/><path class="wait" d="M%d %dv10"/>`, from, d.y, d.at(i)-7, d.at(i), d.y, from, d.y-5)
 			d.print(`<text class="note" x="%d" y="%d" text-anchor="end">%s</text>`, d.at(i)-3, d.y+14, w)
 			d.y += waitGap
@@ -170,10 +151,23 @@ func (d *drawing) waits() {
 	}
 }
 
+// since is from where on servers show what a step waits for.
+func (d *drawing) since(step int, w Wait) int {
+	for step > 0 && d.kind.edition(d.moments[step-1], w.Record).fits(w.Statement) {
+		step--
+	}
+	if step > 0 && w.Record == RecordDS {
+		return d.at(step-1) + d.late()
+	}
+	return d.at(step - 1)
+}
+
 const drawStyle = `    text { font: 14px sans-serif; fill: #1f2328; }
     .lane { font-weight: bold; }
     .step { font-size: 13px; font-style: italic; }
-    .note { font-size: 12px; }
+    .note { font-size: 12px; paint-order: stroke; stroke: #ffffff; stroke-width: 4px; stroke-linejoin: round; }
+    .f11 { font-size: 11px; }
+    .f9 { font-size: 9px; }
     .line { stroke: #57606a; stroke-width: 1; stroke-dasharray: 4 3; }
     .none { fill: none; stroke: #57606a; stroke-dasharray: 2 3; }
     .old { fill: #d8dee4; stroke: #57606a; }
@@ -183,6 +177,7 @@ const drawStyle = `    text { font: 14px sans-serif; fill: #1f2328; }
     .tip { fill: #57606a; }
     @media (prefers-color-scheme: dark) {
       text { fill: #e6edf3; }
+      .note { stroke: #0d1117; }
       .line, .none { stroke: #8b949e; }
       .old { fill: #30363d; stroke: #8b949e; }
       .both { fill: #4d3800; stroke: #d29922; }
@@ -219,7 +214,3 @@ func (d *drawing) words() string {
 
 // DrawingName is the file name of the drawing of a kind.
 func (k Kind) DrawingName() string { return k.Type + "-" + k.Method + ".svg" }
-
-// Drawn says whether there is a drawing of a kind: the ways back begin at many
-// places and have none.
-func (k Kind) Drawn() bool { return !k.back() }

@@ -2,37 +2,96 @@ package rollover
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Manual is the table of kinds as docs/kinds.md prints it, in Markdown.
-func Manual() string {
-	var out strings.Builder
-	out.WriteString("# Kinds of rollovers\n\n")
-	out.WriteString("Made from the table in `rollover/kinds.go`, which the program runs; a test compares them.\n\n")
-	out.WriteString("A step is entered when all its waits hold; then its actions are done in order. **Seen** means true on every\n")
-	out.WriteString("authoritative server in this look. **Settled** means true in every cache: seen everywhere, and then held for\n")
-	out.WriteString("factor x the largest TTL that any version without it ever had, + margin. A **courtesy** protects the operator\n")
-	out.WriteString("(a way back, the registry's own checks), not the chain. How it decides: [decides.md](decides.md).\n")
+// Manual is the table of kinds as the pages of docs have it, in Markdown: the
+// text of each part that is made from the table, by its name. "kinds" is the
+// list of all, the others are the names of the kinds.
+func Manual() map[string]string {
+	out := map[string]string{"kinds": contents()}
 	for _, k := range Kinds() {
-		fmt.Fprintf(&out, "\n## %s (%s)\n\n", k.Type, k.Method)
-		fmt.Fprintf(&out, "After %s.", k.Based)
-		if k.CDS {
-			out.WriteString(" The parent follows CDS, where PowerDNS lists every published key.")
+		out[k.Name()] = k.manual()
+	}
+	return out
+}
+
+// contents is the list of all kinds.
+func contents() string {
+	var out strings.Builder
+	out.WriteString("| kind | after | steps | takes at most |\n|---|---|---|---|\n")
+	for _, k := range Kinds() {
+		names := make([]string, len(k.Steps))
+		for i, s := range k.Steps {
+			names[i] = s.Name
 		}
-		if k.Rescue != "" {
-			fmt.Fprintf(&out, " If the parent shows the DS of new without that of old while only old signs, new signs at once and it goes on as %s.", k.Rescue)
-		}
-		out.WriteString("\n\n| step | when | then |\n|---|---|---|\n")
-		for _, s := range k.Steps {
-			fmt.Fprintf(&out, "| %s | %s | %s |\n", s.Name, joined(s.Waits), joined(s.Actions))
-		}
-		fmt.Fprintf(&out, "\nCan be cancelled %s.%s\n", k.until(), k.reverts())
-		if k.Drawn() {
-			fmt.Fprintf(&out, "\n![Lanes of %s (%s)](kinds/%s)\n", k.Type, k.Method, k.DrawingName())
-		}
+		fmt.Fprintf(&out, "| [%s](kinds/%s.md#%s) | %s | %s | %s |\n", k.title(), k.Type, k.anchor(), k.Based, strings.Join(names, ", "), k.duration())
 	}
 	return out.String()
+}
+
+// title is a kind as headings have it, and anchor what GitHub makes of that.
+func (k Kind) title() string  { return fmt.Sprintf("%s (%s)", k.Type, k.Method) }
+func (k Kind) anchor() string { return k.Type + "-" + k.Method }
+
+// manual is what the table says of one kind.
+func (k Kind) manual() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "After %s.", k.Based)
+	if k.CDS {
+		out.WriteString(" The parent follows CDS, where PowerDNS lists every published key.")
+	}
+	if k.Rescue != "" {
+		fmt.Fprintf(&out, " If the parent shows the DS of new without that of old while only old signs, new signs at once and it goes on as %s.", k.Rescue)
+	}
+	out.WriteString("\n\n| step | when | then |\n|---|---|---|\n")
+	for _, s := range k.Steps {
+		fmt.Fprintf(&out, "| %s | %s | %s |\n", s.Name, joined(s.Waits), joined(s.Actions))
+	}
+	fmt.Fprintf(&out, "\nTakes at most: %s. Can be cancelled %s.%s\n", k.duration(), k.until(), k.reverts())
+	fmt.Fprintf(&out, "\n![Lanes of %s](%s)\n", k.title(), k.DrawingName())
+	if from, step, ok := k.origin(); ok {
+		fmt.Fprintf(&out, "\nDrawn from where %s is before step %s.\n", from.title(), from.Steps[step].Name)
+	}
+	return out.String()
+}
+
+// duration is the longest that a kind takes, as a sum of what its steps wait
+// for: H of a record is the hold, P what the parent takes to show what it was
+// asked for.
+func (k Kind) duration() string {
+	var parts []string
+	for _, s := range k.Steps {
+		switch terms := s.terms(); len(terms) {
+		case 0:
+		case 1:
+			parts = append(parts, terms[0])
+		default:
+			parts = append(parts, "max("+strings.Join(terms, ", ")+")")
+		}
+	}
+	return strings.Join(parts, " + ")
+}
+
+// terms is what a step waits for, as lengths of time.
+func (s Step) terms() []string {
+	var out []string
+	for _, w := range s.Waits {
+		term := fmt.Sprintf("H(%s)", w.Record)
+		switch {
+		case w.Record == RecordDS && w.Strength == StrengthSettled:
+			term = "P + " + term
+		case w.Record == RecordDS:
+			term = "P"
+		case w.Strength == StrengthSeen:
+			continue // as long as transfers take
+		}
+		if !slices.Contains(out, term) {
+			out = append(out, term)
+		}
+	}
+	return out
 }
 
 func joined[T fmt.Stringer](list []T) string {
@@ -67,5 +126,5 @@ func (k Kind) reverts() string {
 	if k.Revert == "" {
 		return ""
 	}
-	return fmt.Sprintf(" Then it can be reverted while every old key exists: see revert (%s).", k.Revert)
+	return fmt.Sprintf(" Then it can be reverted while every old key exists: see [revert (%s)](revert.md#revert-%s).", k.Revert, k.Revert)
 }

@@ -43,6 +43,11 @@ type Notice struct {
 	Command string    `json:"command"` // what to type, if somebody must
 	Add     []string  `json:"add"`
 	Remove  []string  `json:"remove"`
+	// Source is what it rests on. What check found has no rollover, and has a
+	// severity and findings.
+	Source   string    `json:"source"`
+	Severity Severity  `json:"severity"`
+	Findings []Finding `json:"findings"`
 }
 
 // NoticeOf is the notice of an event that is told once, false for others.
@@ -67,8 +72,11 @@ func NoticeOf(e Event, r *Roll) (Notice, bool) {
 
 // of fills in what a notice says of a rollover.
 func (n *Notice) of(zone string, r *Roll, since time.Time) {
-	n.Schema, n.Zone, n.Add, n.Remove = 1, zone, list(n.Add), list(n.Remove)
+	n.Schema, n.Zone, n.Add, n.Remove, n.Findings = 1, zone, list(n.Add), list(n.Remove), list(n.Findings)
 	n.Text = oneLine(n.Text)
+	if n.Source == "" {
+		n.Source = SourceRollover
+	}
 	if r != nil {
 		n.Roll, n.Type, n.Method, n.State, n.Step = r.ID, r.Type, r.Method, r.State, r.Step
 	}
@@ -128,6 +136,8 @@ type Delivery struct {
 	Notice   Notice    `json:"notice"`
 	Channels []string  `json:"channels"`
 	Queued   time.Time `json:"queued"`
+	// Taken is until when a process that took it may be delivering it.
+	Taken time.Time `json:"taken,omitzero"`
 }
 
 // Channel is how a way of telling does: after a failure it is left alone for
@@ -145,6 +155,7 @@ const (
 	channelLongest = time.Hour          // the longest pause
 	deliveryTime   = 7 * 24 * time.Hour // after which nobody wants to know any more
 	deliveries     = 1000               // the most that wait for a channel
+	takenTime      = time.Minute        // after which who took a notice has died: one run delivers for less
 )
 
 // Queue takes in a notice for all channels. One that is waiting already is
@@ -153,18 +164,22 @@ func (o *Outbox) Queue(n Notice, channels []string, now time.Time) {
 	o.Pending = slices.DeleteFunc(o.Pending, func(d Delivery) bool {
 		return d.Notice.ID == n.ID || now.Sub(d.Queued) > deliveryTime
 	})
-	o.Pending = append(o.Pending, Delivery{n, slices.Clone(channels), now})
+	o.Pending = append(o.Pending, Delivery{Notice: n, Channels: slices.Clone(channels), Queued: now})
 	o.Pending = o.Pending[max(0, len(o.Pending)-deliveries):]
 }
 
-// Settle compares the conditions of a zone with what was told of it: new ones
-// are to be told, old ones again after repeat, and of those that are over it is
-// told that they are, except that somebody did what was asked.
+// Settle compares the conditions of a zone's rollover with what was told of it:
+// new ones are to be told, old ones again after repeat, and of those that are
+// over it is told that they are, except that somebody did what was asked.
 func (o *Outbox) Settle(zone string, now []Notice, at time.Time, repeat time.Duration) []Notice {
 	var out []Notice
 	var open []Told
 	now = slices.Clone(now)
 	for _, t := range o.Open {
+		if t.Notice.fromCheck() {
+			open = append(open, t)
+			continue
+		}
 		i := slices.IndexFunc(now, t.Notice.same)
 		if i >= 0 {
 			now[i].ID, now[i].At = t.Notice.ID, t.Notice.At
@@ -202,37 +217,93 @@ func (n Notice) over(at time.Time) Notice {
 	n.ID += "/" + NoticeRecovered
 	n.Text = fmt.Sprintf("over: %s (%s)", n.Event, n.Text)
 	n.Event, n.At, n.Repeat, n.Command = NoticeRecovered, at, 0, ""
+	n.Severity, n.Findings = "", []Finding{}
 	return n
 }
 
-// Zones is the zones of which something is open.
+// Zones is the zones of whose rollovers something is open.
 func (o *Outbox) Zones() []string {
 	var out []string
 	for _, t := range o.Open {
-		out = append(out, t.Notice.Zone)
+		if !t.Notice.fromCheck() {
+			out = append(out, t.Notice.Zone)
+		}
 	}
 	return unique(out)
 }
 
-// Due is the notices that a channel is to be given now.
+// Again is the zones of whose rollovers something is to be told again.
+func (o *Outbox) Again(now time.Time) []string {
+	var out []string
+	for _, t := range o.Open {
+		if !t.Notice.fromCheck() && !now.Before(t.Next) {
+			out = append(out, t.Notice.Zone)
+		}
+	}
+	return unique(out)
+}
+
+// Due is the notices that a channel is to be given now, and that nobody is
+// giving to it.
 func (o *Outbox) Due(channel string, now time.Time) []Notice {
 	if now.Before(o.Channels[channel].Next) {
 		return nil
 	}
 	var out []Notice
 	for _, d := range o.Pending {
-		if slices.Contains(d.Channels, channel) {
+		if slices.Contains(d.Channels, channel) && !d.taken(now) {
 			out = append(out, d.Notice)
 		}
 	}
 	return out
 }
 
+// taken says whether somebody is delivering it. A clock that was put back must
+// not keep it from everybody.
+func (d Delivery) taken(now time.Time) bool {
+	left := d.Taken.Sub(now)
+	return left > 0 && left <= takenTime
+}
+
+// Take gives a process what is due to each channel. Until it gives that back,
+// or a minute has passed, no other process gets it, so that several can deliver
+// side by side while none holds a lock.
+func (o *Outbox) Take(channels []string, now time.Time) map[string][]Notice {
+	out := map[string][]Notice{}
+	given := map[string]bool{}
+	for _, channel := range channels {
+		out[channel] = o.Due(channel, now)
+		for _, n := range out[channel] {
+			given[n.ID] = true
+		}
+	}
+	for i, d := range o.Pending {
+		if given[d.Notice.ID] {
+			o.Pending[i].Taken = now.Add(takenTime)
+		}
+	}
+	return out
+}
+
+// Give gives back what Take gave; what was not delivered is due again.
+func (o *Outbox) Give(taken map[string][]Notice) {
+	for _, notices := range taken {
+		for _, n := range notices {
+			if i := slices.IndexFunc(o.Pending, func(d Delivery) bool { return d.of(n) }); i >= 0 {
+				o.Pending[i].Taken = time.Time{}
+			}
+		}
+	}
+}
+
+// of says whether it is the delivery of this very telling of a notice.
+func (d Delivery) of(n Notice) bool { return d.Notice.ID == n.ID && d.Notice.Repeat == n.Repeat }
+
 // Delivered notes that a channel has got a notice.
-func (o *Outbox) Delivered(channel, id string) {
+func (o *Outbox) Delivered(channel string, n Notice) {
 	delete(o.Channels, channel)
 	for i, d := range o.Pending {
-		if d.Notice.ID == id {
+		if d.of(n) {
 			o.Pending[i].Channels = slices.DeleteFunc(slices.Clone(d.Channels), func(c string) bool { return c == channel })
 		}
 	}

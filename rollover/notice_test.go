@@ -135,7 +135,7 @@ func TestDeliveries(t *testing.T) {
 		t.Errorf("due %+v", due)
 	}
 	for _, n := range o.Due("mail", now) {
-		o.Delivered("mail", n.ID)
+		o.Delivered("mail", n)
 	}
 	for i, pause := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
 		if news := o.Failed("web", "refused\n", now); news != (i == 0) {
@@ -149,8 +149,8 @@ func TestDeliveries(t *testing.T) {
 	if len(o.Due("mail", now)) != 0 || len(o.Due("web", now)) != 2 {
 		t.Errorf("due %v, %v", o.Due("mail", now), o.Due("web", now))
 	}
-	o.Delivered("web", "1")
-	o.Delivered("web", "2")
+	o.Delivered("web", rollover.Notice{ID: "1"})
+	o.Delivered("web", rollover.Notice{ID: "2"})
 	if len(o.Pending) != 0 || len(o.Channels) != 0 {
 		t.Errorf("left over: %+v", o)
 	}
@@ -163,5 +163,39 @@ func TestDeliveries(t *testing.T) {
 	}
 	if o.Queue(rollover.Notice{ID: "late"}, both, now.Add(8*24*time.Hour)); len(o.Pending) != 1 {
 		t.Errorf("%d wait for more than a week", len(o.Pending))
+	}
+}
+
+// What one process took no other gets, until it gives it back or has died; a
+// repetition is another matter, and a clock that was put back keeps nothing.
+func TestTaken(t *testing.T) {
+	var o rollover.Outbox
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	o.Queue(rollover.Notice{ID: "1"}, []string{"mail", "web"}, now)
+	o.Failed("web", "no", now)
+	mine := o.Take([]string{"mail", "web"}, now)
+	if len(mine["mail"]) != 1 || len(mine["web"]) != 0 {
+		t.Fatalf("taken: %+v", mine)
+	}
+	o.Queue(rollover.Notice{ID: "2"}, []string{"mail"}, now)
+	if other := o.Take([]string{"mail"}, now.Add(time.Second)); len(other["mail"]) != 1 || other["mail"][0].ID != "2" {
+		t.Errorf("the other one took %+v", other)
+	}
+	for _, at := range []time.Time{now.Add(2 * time.Minute), now.Add(-time.Hour)} {
+		if due := o.Due("mail", at); len(due) != 2 {
+			t.Errorf("at %v: %+v are due", at, due)
+		}
+	}
+	o.Queue(rollover.Notice{ID: "1", Repeat: 1}, []string{"mail"}, now)
+	o.Delivered("mail", mine["mail"][0])
+	o.Give(mine)
+	now = now.Add(time.Second)
+	if due := o.Due("mail", now); len(due) != 1 || due[0].Repeat != 1 {
+		t.Errorf("after the first was delivered, due: %+v", due)
+	}
+	mine = o.Take([]string{"mail"}, now)
+	o.Give(mine)
+	if due := o.Due("mail", now); len(due) != 1 {
+		t.Errorf("given back: %+v", due)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	"rollover/rollover"
 )
@@ -43,18 +45,65 @@ func Outbox(path string) (rollover.Outbox, error) {
 
 func outboxPath(path string) string { return filepath.Join(filepath.Dir(path), outboxName) }
 
-// SaveOutbox replaces what was saved; all or nothing is there after a crash. It
-// writes only if something is different from before.
-func SaveOutbox(path string, before, after rollover.Outbox) error {
-	was, err1 := json.Marshal(before)
-	now, err2 := json.Marshal(after)
-	if err := errors.Join(err1, err2); err != nil {
+// UpdateOutbox changes what is saved; all or nothing is there after a crash. The
+// lock that it holds meanwhile is of its own: whoever holds it does so for
+// milliseconds, and no tick waits for somebody who delivers. What was wrong with
+// the file is damage; change then finds it empty.
+func UpdateOutbox(path string, change func(*rollover.Outbox) error) (damage, err error) {
+	unlock, err := lockOutbox(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	box, damage := Outbox(path)
+	was, err := json.Marshal(box)
+	if err != nil {
+		return damage, fmt.Errorf("encoding the notifications: %w", err)
+	}
+	if err := change(&box); err != nil {
+		return damage, err
+	}
+	return damage, saveOutbox(path, was, box)
+}
+
+// saveOutbox writes only if something is different from what was.
+func saveOutbox(path string, was []byte, box rollover.Outbox) error {
+	now, err := json.Marshal(box)
+	if err != nil {
 		return fmt.Errorf("encoding the notifications: %w", err)
 	}
 	if bytes.Equal(was, now) {
 		return nil
 	}
 	return replaceFile(outboxPath(path), now)
+}
+
+// outboxLock is the name of the lock of the notifications, beside them.
+const outboxLock = "outbox.lock"
+
+// The lock of the notifications is waited for: who has it holds it for a write.
+// Who is stopped while it has it must not keep rollovers from going on.
+const (
+	outboxWait = 10 * time.Second
+	outboxPoll = 5 * time.Millisecond
+)
+
+func lockOutbox(path string) (unlock func() error, err error) {
+	if err := makeDir(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("locking the notifications: %w", err)
+	}
+	file, err := openPrivate(filepath.Join(filepath.Dir(path), outboxLock), os.O_RDWR|os.O_CREATE, false)
+	if err != nil {
+		return nil, fmt.Errorf("locking the notifications: %w", err)
+	}
+	err = flock(file)
+	for begun := time.Now(); errors.Is(err, syscall.EWOULDBLOCK) && time.Since(begun) < outboxWait; err = flock(file) {
+		time.Sleep(outboxPoll)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("locking %s: %w", file.Name(), err), file.Close())
+	}
+	return file.Close, nil // which releases it
 }
 
 // replaceFile writes a file that nobody else can read, and renames it into place.

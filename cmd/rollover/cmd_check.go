@@ -31,6 +31,7 @@ func (m *mouth) checkCommand() *cli.Command {
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT`: text, json or prometheus"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write into `FILE`, at once and readable for all, in the place of standard output"},
 			&cli.StringFlag{Name: "sntp", Usage: "compare the clock with that of time `SERVER`"},
+			&cli.BoolFlag{Name: "notify", Usage: "tell outside what was found, and what came to be well, by the channels of [notify]"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "a line for zones that are well, too"},
 		},
 		Action: m.check,
@@ -78,25 +79,40 @@ func (m *mouth) check(c *cli.Context) error {
 		return unknown(err)
 	}
 	defer w.close()
-	ctx, cancel := context.WithTimeoutCause(c.Context, o.timeout, fmt.Errorf("not done within %s (-t)", o.timeout))
-	defer cancel()
-	zones, odd, err := w.toCheck(ctx, c.Bool("all"), o.zones)
+	r, odd, err := w.examine(c, o)
 	if err != nil {
 		return unknown(err)
 	}
-	r := report{at: time.Now(), options: o, state: w.config.State}
-	r.checkups = w.checkAll(ctx, zones, o.limits)
+	seen := r.checkups
 	for _, name := range odd {
 		r.checkups = append(r.checkups, rollover.Unseen(name, errors.New("a name that rollover does not take for that of a zone")))
 	}
-	r.clock = clockFindings(ctx, c.String("sntp"))
-	if err := m.publish(c, r); err != nil {
+	err = m.publish(c, r)
+	if c.Bool("notify") { // after the first line, which must not wait for it
+		m.deliverCheckups(c.Context, w, seen, r.at)
+	}
+	if err != nil {
 		return unknown(err)
 	}
 	if worst := r.worst(); worst != rollover.SeverityOK {
 		return errVerdict{worst}
 	}
 	return nil
+}
+
+// examine looks at the zones and at the clock; odd are names that PowerDNS lists
+// and that are not those of zones.
+func (w *world) examine(c *cli.Context, o checkOptions) (r report, odd []string, err error) {
+	ctx, cancel := context.WithTimeoutCause(c.Context, o.timeout, fmt.Errorf("not done within %s (-t)", o.timeout))
+	defer cancel()
+	zones, odd, err := w.toCheck(ctx, c.Bool("all"), o.zones)
+	if err != nil {
+		return report{}, nil, err
+	}
+	r = report{at: time.Now(), options: o, state: w.config.State}
+	r.checkups = w.checkAll(ctx, zones, o.limits)
+	r.clock = clockFindings(ctx, c.String("sntp"))
+	return r, odd, nil
 }
 
 func checkArgs(c *cli.Context) (checkOptions, error) {

@@ -34,7 +34,7 @@ func (m *mouth) notify(c *cli.Context) error {
 	defer w.close()
 	channels := w.config.Notify.channels()
 	if len(channels) == 0 {
-		return fmt.Errorf("%w: %s: no notification is configured: set notify.exec.command, notify.webhook.url or notify.sendmail.to", errConfig, w.config.path)
+		return w.noChannel()
 	}
 	if c.Bool("test") {
 		return m.notifyTest(c, channels, append(names, "example.com.")[0])
@@ -59,7 +59,7 @@ func (m *mouth) notifyTest(c *cli.Context, channels []channel, zone string) erro
 	now := time.Now().UTC()
 	n := rollover.Notice{
 		Schema: 1, ID: fmt.Sprintf("%s/%s/%d", zone, rollover.NoticeTest, now.UnixNano()), Event: rollover.NoticeTest, Zone: zone, Type: "test", Method: "test",
-		At: now, Text: "this is a test of the notifications of rollover on " + host + "; nothing has happened", Add: []string{}, Remove: []string{},
+		At: now, Text: "this is a test of the notifications of rollover on " + host + "; nothing has happened", Add: []string{}, Remove: []string{}, Findings: []rollover.Finding{},
 	}
 	var failed error
 	for _, ch := range channels {
@@ -82,9 +82,17 @@ func (m *mouth) outboxText(box rollover.Outbox, channels []channel) {
 		fmt.Fprintf(m.out, "%-10s %s\n", ch.name, plain(state))
 	}
 	for _, t := range box.Open {
-		fmt.Fprintf(m.out, "open       %s %s since %s, told again after %s\n", t.Notice.Zone, t.Notice.Event, stamp(t.Notice.At), stamp(t.Next))
+		fmt.Fprintf(m.out, "open       %s %s%s since %s, told again after %s\n", t.Notice.Zone, t.Notice.Event, foundBy(t.Notice), stamp(t.Notice.At), stamp(t.Next))
 	}
 	for _, d := range box.Pending {
 		fmt.Fprintf(m.out, "waiting    %s %s for %q since %s\n", d.Notice.Zone, d.Notice.Event, d.Channels, stamp(d.Queued))
 	}
+}
+
+// foundBy names who tells again what is open, if it is not advance.
+func foundBy(n rollover.Notice) string {
+	if n.Source == rollover.SourceCheck {
+		return " (" + string(n.Severity) + ", by check)"
+	}
+	return ""
 }

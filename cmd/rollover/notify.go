@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -85,45 +86,80 @@ func (m *mouth) deliver(c *cli.Context, w *world, zones []string) {
 }
 
 func (m *mouth) tellOutside(ctx context.Context, w *world, channels []channel, zones []string) error {
-	box, err := store.Outbox(w.config.State)
-	if err != nil {
-		fmt.Fprintf(m.err, "rollover: %v\n", err)
-	}
-	before := box
-	if err := w.fill(&box, channels, zones); err != nil {
-		return err
-	}
-	// What is to be told is kept before it is told: a run that dies tells it later.
-	if err := store.SaveOutbox(w.config.State, before, box); err != nil {
-		return err
-	}
-	before = clone(box)
-	m.send(ctx, &box, channels)
-	return store.SaveOutbox(w.config.State, before, box)
+	return m.post(ctx, w, channels, func(box *rollover.Outbox, queue func(rollover.Notice)) error {
+		return w.fill(box, zones, queue)
+	})
 }
 
-// clone keeps what send changes in place.
-func clone(box rollover.Outbox) rollover.Outbox {
-	box.Pending = slices.Clone(box.Pending)
-	channels := map[string]rollover.Channel{}
-	for name, c := range box.Channels {
-		channels[name] = c
-	}
-	box.Channels = channels
-	return box
-}
-
-// fill queues what there is to tell.
-func (w *world) fill(box *rollover.Outbox, channels []channel, zones []string) error {
+// post has something queued, and delivers what is due. What is to be told is
+// kept before it is told: a run that dies has it told later. While it is told
+// nothing is locked, so that no other run waits for a mail server; what this one
+// has taken no other one tells.
+func (m *mouth) post(ctx context.Context, w *world, channels []channel, fill func(*rollover.Outbox, func(rollover.Notice)) error) error {
 	names := make([]string, len(channels))
 	for i, c := range channels {
 		names[i] = c.name
 	}
-	queue := func(n rollover.Notice) {
-		if slices.Contains(w.config.Notify.Events, n.Event) {
-			box.Queue(n, names, time.Now())
-		}
+	var taken map[string][]rollover.Notice
+	damage, err := store.UpdateOutbox(w.config.State, func(box *rollover.Outbox) error {
+		err := fill(box, func(n rollover.Notice) {
+			if slices.Contains(w.config.Notify.Events, n.Event) {
+				box.Queue(n, names, time.Now())
+			}
+		})
+		taken = box.Take(names, time.Now())
+		return err
+	})
+	if damage != nil {
+		fmt.Fprintf(m.err, "rollover: %v\n", damage)
 	}
+	if err != nil || len(slices.Concat(slices.Collect(maps.Values(taken))...)) == 0 {
+		return err
+	}
+	results := send(ctx, taken, channels)
+	_, err = store.UpdateOutbox(w.config.State, func(box *rollover.Outbox) error {
+		m.note(box, results)
+		box.Give(taken)
+		return nil
+	})
+	return err
+}
+
+// deliverCheckups tells outside what check found, and what came to be well. No
+// rollover waits for it: it takes no lock but that of the notifications. Whatever
+// goes wrong is said, and the verdict of check stays what it is.
+func (m *mouth) deliverCheckups(ctx context.Context, w *world, checkups []rollover.Checkup, looked time.Time) {
+	err := m.tellCheckups(ctx, w, checkups, looked)
+	if err != nil {
+		fmt.Fprintf(m.err, "rollover: nothing is told outside: %v\n", err)
+	}
+}
+
+func (m *mouth) tellCheckups(ctx context.Context, w *world, checkups []rollover.Checkup, looked time.Time) error {
+	channels := w.config.Notify.channels()
+	switch {
+	case len(channels) == 0:
+		return w.noChannel()
+	case !slices.Contains(w.config.Notify.Events, rollover.NoticeCheckFailed):
+		return fmt.Errorf("%w: %s: %s is not among the events of [notify]", errConfig, w.config.path, rollover.NoticeCheckFailed)
+	case ctx.Err() != nil: // what was not looked at then says nothing of a zone
+		return context.Cause(ctx)
+	}
+	return m.post(ctx, w, channels, func(box *rollover.Outbox, queue func(rollover.Notice)) error {
+		for _, n := range box.SettleCheckups(checkups, looked, time.Duration(w.config.Notify.Repeat)) {
+			queue(n)
+		}
+		return nil
+	})
+}
+
+// noChannel says that nothing can be told.
+func (w *world) noChannel() error {
+	return fmt.Errorf("%w: %s: no notification is configured: set notify.exec.command, notify.webhook.url or notify.sendmail.to", errConfig, w.config.path)
+}
+
+// fill queues what there is to tell of rollovers.
+func (w *world) fill(box *rollover.Outbox, zones []string, queue func(rollover.Notice)) error {
 	worth, err := w.worthALook(*box, zones)
 	if err != nil {
 		return err
@@ -165,11 +201,7 @@ func (w *world) worthALook(box rollover.Outbox, zones []string) ([]string, error
 		}
 		return true
 	})
-	for _, t := range box.Open {
-		if !time.Now().Before(t.Next) {
-			out = append(out, t.Notice.Zone)
-		}
-	}
+	out = append(out, box.Again(time.Now())...)
 	slices.Sort(out)
 	return slices.Compact(out), err
 }
@@ -187,22 +219,42 @@ func (w *world) conditions(d rollover.Dossier) ([]rollover.Notice, error) {
 	return slices.DeleteFunc(all, func(n rollover.Notice) bool { return !slices.Contains(w.config.Notify.Events, n.Event) }), nil
 }
 
-// send gives each channel what it has not got, until it fails or time is up.
-func (m *mouth) send(ctx context.Context, box *rollover.Outbox, channels []channel) {
+// result is how it went with a channel: what it got, and what kept it from the
+// rest.
+type result struct {
+	channel string
+	told    []rollover.Notice
+	failure error
+}
+
+// send gives each channel what is for it, until it fails or time is up.
+func send(ctx context.Context, notices map[string][]rollover.Notice, channels []channel) []result {
 	ctx, cancel := context.WithTimeout(ctx, notifyBudget)
 	defer cancel()
-	for _, c := range channels {
-		for _, n := range box.Due(c.name, time.Now()) {
+	out := make([]result, len(channels))
+	for i, c := range channels {
+		out[i].channel = c.name
+		for _, n := range notices[c.name] {
 			if ctx.Err() != nil {
-				return
-			}
-			if err := c.notify(ctx, n); err != nil {
-				if box.Failed(c.name, err.Error(), time.Now()) {
-					fmt.Fprintf(m.err, "rollover: notification by %s failed: %s; it is tried again, and rollovers go on\n", c.name, plain(err.Error()))
-				}
 				break
 			}
-			box.Delivered(c.name, n.ID)
+			if out[i].failure = c.notify(ctx, n); out[i].failure != nil {
+				break
+			}
+			out[i].told = append(out[i].told, n)
+		}
+	}
+	return out
+}
+
+// note keeps how it went, and says what failed.
+func (m *mouth) note(box *rollover.Outbox, results []result) {
+	for _, r := range results {
+		for _, n := range r.told {
+			box.Delivered(r.channel, n)
+		}
+		if r.failure != nil && box.Failed(r.channel, r.failure.Error(), time.Now()) {
+			fmt.Fprintf(m.err, "rollover: notification by %s failed: %s; it is tried again, and rollovers go on\n", r.channel, plain(r.failure.Error()))
 		}
 	}
 }

@@ -38,6 +38,8 @@ func noticeEnv(n rollover.Notice) []string {
 		"ROLLOVER_STEP=" + n.Step,
 		"ROLLOVER_NOTICE=" + n.ID,
 		fmt.Sprintf("ROLLOVER_REPEAT=%d", n.Repeat),
+		"ROLLOVER_SOURCE=" + n.Source,
+		"ROLLOVER_SEVERITY=" + string(n.Severity),
 		"ROLLOVER_TEXT=" + line(n.Text),
 		"ROLLOVER_COMMAND=" + line(n.Command),
 		"ROLLOVER_DS_ADD=" + strings.Join(n.Add, "\n"),

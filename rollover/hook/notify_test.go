@@ -165,3 +165,22 @@ func TestExecNotice(t *testing.T) {
 		t.Errorf("a program that fails: %v", err)
 	}
 }
+
+// A mail about what check found names no rollover.
+func TestMailOfCheck(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "sendmail")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\ncat >"+dir+"/mail\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := hook.Sendmail{Program: hook.Program{Command: []string{path}}, To: []string{"dns@example.net"}, Now: func() time.Time { return noon }}
+	n := rollover.Notice{Schema: 1, ID: "a./check-failed/1", Event: "check-failed", Zone: "a.", At: noon, Source: rollover.SourceCheck, Severity: rollover.SeverityCritical, Text: "CRITICAL: broken", Command: "mend it"}
+	if err := s.Notify(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "mail"))
+	want := "\n\nCRITICAL: broken\n\nWhat to do:\nmend it\n\nZone a., seen by check, since 2026-11-25T12:00:00Z.\nSee: rollover check a.\n"
+	if err != nil || !strings.HasSuffix(string(raw), want) {
+		t.Errorf("the mail is %q, %v", raw, err)
+	}
+}

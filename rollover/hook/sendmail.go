@@ -54,9 +54,17 @@ func (s *Sendmail) message(n rollover.Notice) []byte {
 			fmt.Fprintf(&b, "\n%s:\n%s\n", part.label, part.text)
 		}
 	}
-	fmt.Fprintf(&b, "\nZone %s, %s rollover (%s), step %s, since %s.\nSee: rollover status %s\n",
-		n.Zone, n.Type, n.Method, n.Step, n.At.UTC().Format(time.RFC3339), n.Zone)
+	fmt.Fprintf(&b, "\n%s\n", footer(n))
 	return b.Bytes()
+}
+
+// footer says what a notice is about, and where there is more.
+func footer(n rollover.Notice) string {
+	since := n.At.UTC().Format(time.RFC3339)
+	if n.Source == rollover.SourceCheck {
+		return fmt.Sprintf("Zone %s, seen by check, since %s.\nSee: rollover check %s", n.Zone, since, n.Zone)
+	}
+	return fmt.Sprintf("Zone %s, %s rollover (%s), step %s, since %s.\nSee: rollover status %s", n.Zone, n.Type, n.Method, n.Step, since, n.Zone)
 }
 
 func mailLines(n rollover.Notice, set []string) string {
