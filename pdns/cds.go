@@ -23,11 +23,11 @@ type announcement struct{ cds, cdnskey string }
 
 // PublishCDS makes PowerDNS serve CDS records with these digest types, and
 // CDNSKEY records if asked for, of every published key of role KSK or CSK. It
-// changes nothing if that is so already.
-func (t *Tool) PublishCDS(ctx context.Context, zone string, digests []uint8, cdnskey bool) error {
+// changes nothing if that is so already, and says whether it has changed anything.
+func (t *Tool) PublishCDS(ctx context.Context, zone string, digests []uint8, cdnskey bool) (changed bool, err error) {
 	value, err := digestList(digests)
 	if err != nil {
-		return err
+		return false, err
 	}
 	want := announcement{cds: value}
 	if cdnskey {
@@ -38,8 +38,8 @@ func (t *Tool) PublishCDS(ctx context.Context, zone string, digests []uint8, cdn
 
 // PublishDelete makes PowerDNS serve the one CDS record, and the one CDNSKEY
 // record if asked for, that ask the parent to remove the DS set (RFC 8078
-// section 4), whatever keys there are.
-func (t *Tool) PublishDelete(ctx context.Context, zone string, cdnskey bool) error {
+// section 4), whatever keys there are. It says whether it has changed anything.
+func (t *Tool) PublishDelete(ctx context.Context, zone string, cdnskey bool) (changed bool, err error) {
 	want := announcement{cds: "0"}
 	if cdnskey {
 		want.cdnskey = "0"
@@ -56,12 +56,22 @@ func (t *Tool) RetractCDS(ctx context.Context, zone string) error {
 	return err
 }
 
-func (t *Tool) announceCDS(ctx context.Context, zone string, want announcement) error {
+func (t *Tool) announceCDS(ctx context.Context, zone string, want announcement) (changed bool, err error) {
 	inv, err := t.setAnnouncement(ctx, zone, want)
 	if err != nil || inv == nil {
+		return false, err
+	}
+	return true, t.announce(context.WithoutCancel(ctx), *inv)
+}
+
+// ShowCDS makes the running server and its secondaries show the CDS records as
+// they are to be, once more: what was to do it may have died on the way.
+func (t *Tool) ShowCDS(ctx context.Context, zone string) error {
+	inv, err := t.Inventory(ctx, zone)
+	if err != nil {
 		return err
 	}
-	return t.announce(context.WithoutCancel(ctx), *inv)
+	return t.announce(context.WithoutCancel(ctx), inv)
 }
 
 // setAnnouncement sets the metadata and returns the zone as it is then, nil if

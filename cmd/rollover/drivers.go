@@ -42,15 +42,20 @@ func (w *world) registrar(ds dsConfig) rollover.Registrar {
 // publish CDS records itself, so that both wait for their turn.
 func (w *world) byCDS(c cdsConfig) *parent.CDS {
 	d := &parent.CDS{
-		Publish: func(ctx context.Context, zone string, digests []uint8, cdnskey bool) error {
+		Publish: func(ctx context.Context, zone string, digests []uint8, cdnskey bool) (bool, error) {
 			w.turn.Lock()
 			defer w.turn.Unlock()
 			return w.tool.PublishCDS(ctx, zone, digests, cdnskey)
 		},
-		Delete: func(ctx context.Context, zone string, cdnskey bool) error {
+		Delete: func(ctx context.Context, zone string, cdnskey bool) (bool, error) {
 			w.turn.Lock()
 			defer w.turn.Unlock()
 			return w.tool.PublishDelete(ctx, zone, cdnskey)
+		},
+		Show: func(ctx context.Context, zone string) error {
+			w.turn.Lock()
+			defer w.turn.Unlock()
+			return w.tool.ShowCDS(ctx, zone)
 		},
 		CDNSKEY: yes(c.CDNSKEY), Notify: yes(c.Notify),
 		Resolvers: w.config.DNS.Resolvers, Validators: w.config.DNS.Validators, Timeout: time.Duration(w.config.DNS.Timeout),

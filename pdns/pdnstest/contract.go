@@ -90,8 +90,8 @@ func (c *contract) do(t *testing.T, zone string, verb rollover.Verb, key rollove
 // publishCDS sets metadata that nothing else reports, of a zone that is there.
 func (c *contract) publishCDS(t *testing.T) {
 	ctx, zone := t.Context(), "split.test."
-	list := func(digests []uint8, cdnskey bool) error { return c.Tool.PublishCDS(ctx, zone, digests, cdnskey) }
-	remove := func(cdnskey bool) error { return c.Tool.PublishDelete(ctx, zone, cdnskey) }
+	list := func(digests []uint8, cdnskey bool) error { return second(c.Tool.PublishCDS(ctx, zone, digests, cdnskey)) }
+	remove := func(cdnskey bool) error { return second(c.Tool.PublishDelete(ctx, zone, cdnskey)) }
 	retract := func() error { return c.Tool.RetractCDS(ctx, zone) }
 	for i, step := range []struct {
 		do           func() error
@@ -106,6 +106,7 @@ func (c *contract) publishCDS(t *testing.T) {
 		{func() error { return list([]uint8{2}, true) }, "2", "1"},
 	} {
 		must(t, step.do())
+		must(t, c.Tool.ShowCDS(ctx, zone))
 		meta := c.read(t, zone).Metadata
 		if cds, cdnskey := strings.Join(meta["PUBLISH-CDS"], " "), strings.Join(meta["PUBLISH-CDNSKEY"], " "); cds != step.cds || cdnskey != step.cdnskey {
 			t.Errorf("after change %d: metadata %v", i, meta)
@@ -114,15 +115,20 @@ func (c *contract) publishCDS(t *testing.T) {
 	if err := list([]uint8{3}, true); !errors.Is(err, rollover.ErrRefused) {
 		t.Errorf("digest type 3, which breaks transfers: %v", err)
 	}
-	if err := c.Tool.PublishDelete(ctx, "plain.test.", true); !errors.Is(err, rollover.ErrRefused) {
+	if _, err := c.Tool.PublishDelete(ctx, "plain.test.", true); !errors.Is(err, rollover.ErrRefused) {
 		t.Errorf("a zone without keys: %v", err)
 	}
-	for _, err := range []error{c.Tool.PublishCDS(ctx, "nowhere.test.", []uint8{2}, true), c.Tool.PublishDelete(ctx, "nowhere.test.", true), c.Tool.RetractCDS(ctx, "nowhere.test.")} {
+	for _, err := range []error{
+		second(c.Tool.PublishCDS(ctx, "nowhere.test.", []uint8{2}, true)), second(c.Tool.PublishDelete(ctx, "nowhere.test.", true)),
+		c.Tool.RetractCDS(ctx, "nowhere.test."), c.Tool.ShowCDS(ctx, "nowhere.test."),
+	} {
 		if !errors.Is(err, rollover.ErrUnknownZone) {
 			t.Errorf("a zone that is not there: %v", err)
 		}
 	}
 }
+
+func second(_ bool, err error) error { return err }
 
 func (c *contract) version(t *testing.T) {
 	version, err := c.Tool.Version(t.Context())

@@ -18,9 +18,11 @@ import (
 // (RFC 9859).
 type CDS struct {
 	// Publish makes PowerDNS serve the records of the published keys, Delete
-	// those that ask for the removal of the DS set (RFC 8078 section 4).
-	Publish func(ctx context.Context, zone string, digests []uint8, cdnskey bool) error
-	Delete  func(ctx context.Context, zone string, cdnskey bool) error
+	// those that ask for the removal of the DS set (RFC 8078 section 4). Both say
+	// whether there was anything to change; Show has them served once more.
+	Publish func(ctx context.Context, zone string, digests []uint8, cdnskey bool) (changed bool, err error)
+	Delete  func(ctx context.Context, zone string, cdnskey bool) (changed bool, err error)
+	Show    func(ctx context.Context, zone string) error
 	// Signal makes the records of a signalling name (RFC 9615) those given, none
 	// if there are none, and says in which zone, and whether that changed it. It
 	// wraps ErrUnknownZone where no zone for the name is in reach. With a nil
@@ -44,7 +46,8 @@ func (d *CDS) Submit(ctx context.Context, c rollover.Change) rollover.Answer {
 	case !c.CDS:
 		return rollover.Answer{State: rollover.SubmissionFailed, Text: fmt.Sprintf("the rollover was started for another driver (%s): CDS records cannot have the DS sets that it asks for", c.Method)}
 	}
-	if err := d.publish(ctx, c); err != nil {
+	changed, err := d.publish(ctx, c)
+	if err != nil {
 		state := rollover.SubmissionFailed
 		if errors.Is(err, rollover.ErrUnavailable) {
 			state = rollover.SubmissionLater
@@ -58,6 +61,9 @@ func (d *CDS) Submit(ctx context.Context, c rollover.Change) rollover.Answer {
 		}
 		n++
 		if answer, ok := d.serves(ctx, c, s); !ok {
+			if !changed {
+				d.showAgain(ctx, c.Zone, &answer)
+			}
 			return answer
 		}
 	}
@@ -69,7 +75,15 @@ func (d *CDS) Submit(ctx context.Context, c rollover.Change) rollover.Answer {
 	return rollover.Answer{State: rollover.SubmissionAccepted, Text: text + signals.text + "; " + d.tell(ctx, c.Zone), Missing: signals.missing}
 }
 
-func (d *CDS) publish(ctx context.Context, c rollover.Change) error {
+// showAgain has PowerDNS show the records once more that a server does not
+// serve: the try that has changed them may have died before it came to that.
+func (d *CDS) showAgain(ctx context.Context, zone string, answer *rollover.Answer) {
+	if err := d.Show(ctx, zone); err != nil {
+		answer.Text += "; and they cannot be shown again: " + err.Error()
+	}
+}
+
+func (d *CDS) publish(ctx context.Context, c rollover.Change) (changed bool, err error) {
 	if c.Delete {
 		return d.Delete(ctx, c.Zone, d.CDNSKEY)
 	}

@@ -126,10 +126,11 @@ func TestCDS(t *testing.T) {
 		{"old gone", withdraw, []string{cds(newKey), cdnskey(newKey)}, newSigner, rollover.SubmissionAccepted, "NOTIFY(CDS) sent"},
 	} {
 		n := world(t, c.by, c.records...)
-		published := 0
+		published, shown := 0, 0
 		d := &CDS{
+			Show:    func(context.Context, string) error { shown++; return nil },
 			CDNSKEY: true, Notify: true, Resolvers: []string{n.address}, Timeout: 2 * time.Second,
-			Publish: func(context.Context, string, []uint8, bool) error { published++; return nil },
+			Publish: func(context.Context, string, []uint8, bool) (bool, error) { published++; return false, nil },
 		}
 		c.change.Servers = []rollover.Server{
 			{Role: rollover.RoleChild, Name: "ns1", Address: n.address}, {Role: rollover.RoleChild, Name: "ns2", Address: n.address},
@@ -138,6 +139,9 @@ func TestCDS(t *testing.T) {
 		a := d.Submit(context.Background(), c.change)
 		if a.State != c.state || !strings.Contains(a.Text, c.says) || published != 1 {
 			t.Errorf("%s: %+v, expected %s with %q", c.name, a, c.state, c.says)
+		}
+		if again := c.state != rollover.SubmissionAccepted; again != (shown == 1) {
+			t.Errorf("%s: shown again %d times", c.name, shown)
 		}
 		if told := strings.Contains(n.questions(), "TYPE66"); told != (c.state == rollover.SubmissionAccepted) {
 			t.Errorf("%s: the parent was told: %v", c.name, told)
@@ -152,7 +156,7 @@ func TestCDSWithTrouble(t *testing.T) {
 	for err, state := range map[error]rollover.SubmissionState{
 		rollover.ErrUnavailable: rollover.SubmissionLater, errors.New("no"): rollover.SubmissionFailed,
 	} {
-		d := &CDS{Publish: func(context.Context, string, []uint8, bool) error { return err }}
+		d := &CDS{Publish: func(context.Context, string, []uint8, bool) (bool, error) { return false, err }}
 		if a := d.Submit(context.Background(), change); a.State != state {
 			t.Errorf("%v: %+v", err, a)
 		}
@@ -160,12 +164,13 @@ func TestCDSWithTrouble(t *testing.T) {
 	if a := new(CDS).Submit(context.Background(), rollover.Change{Method: "double-ds"}); a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "another driver (double-ds)") {
 		t.Errorf("a rollover in another order: %+v", a)
 	}
-	deaf := &CDS{Publish: func(context.Context, string, []uint8, bool) error { return nil }, Notify: true, Resolvers: []string{"127.0.0.1:1"}, Timeout: time.Second}
+	deaf := &CDS{Publish: func(context.Context, string, []uint8, bool) (bool, error) { return false, nil }, Notify: true, Resolvers: []string{"127.0.0.1:1"}, Timeout: time.Second,
+		Show: func(context.Context, string) error { return errors.New("no such luck") }}
 	if a := deaf.Submit(context.Background(), change); a.State != rollover.SubmissionAccepted || !strings.Contains(a.Text, "must poll") {
 		t.Errorf("without a resolver: %+v", a)
 	}
 	change.Servers = []rollover.Server{{Role: rollover.RoleChild, Name: "ns1", Address: "127.0.0.1:1"}}
-	if a := deaf.Submit(context.Background(), change); a.State != rollover.SubmissionLater || !strings.Contains(a.Text, "serves no CDS records") {
+	if a := deaf.Submit(context.Background(), change); a.State != rollover.SubmissionLater || !strings.Contains(a.Text, "serves no CDS records") || !strings.Contains(a.Text, "cannot be shown again: no such luck") {
 		t.Errorf("with a server that is down: %+v", a)
 	}
 }
@@ -210,9 +215,10 @@ func TestFirstAndLastDSByCDS(t *testing.T) {
 		n := world(t, c.by, c.records...)
 		asked := ""
 		d := &CDS{
+			Show:    func(context.Context, string) error { return nil },
 			CDNSKEY: true, Notify: true, Resolvers: []string{n.address}, Timeout: 2 * time.Second,
-			Publish: func(context.Context, string, []uint8, bool) error { asked += "publish"; return nil },
-			Delete:  func(context.Context, string, bool) error { asked += "delete"; return nil },
+			Publish: func(context.Context, string, []uint8, bool) (bool, error) { asked += "publish"; return false, nil },
+			Delete:  func(context.Context, string, bool) (bool, error) { asked += "delete"; return false, nil },
 		}
 		c.change.Servers = []rollover.Server{{Role: rollover.RoleChild, Name: "ns1", Address: n.address}}
 		a := d.Submit(context.Background(), c.change)

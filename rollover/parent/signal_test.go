@@ -70,8 +70,8 @@ func (s *signaller) signal(_ context.Context, name string, cds, cdnskey []string
 func (s *signaller) driver(writes bool) *CDS {
 	d := &CDS{
 		CDNSKEY: true, Validators: []string{s.address}, Timeout: 2 * time.Second,
-		Publish: func(context.Context, string, []uint8, bool) error { return nil },
-		Delete:  func(context.Context, string, bool) error { return nil },
+		Publish: func(context.Context, string, []uint8, bool) (bool, error) { return false, nil },
+		Delete:  func(context.Context, string, bool) (bool, error) { return false, nil },
 	}
 	if writes {
 		d.Signal = s.signal
