@@ -93,9 +93,9 @@ func (p Policy) fitsCDS(inv Inventory, kind Kind) error {
 }
 
 // methodFor is the method to roll keys of a type by, where the parent follows
-// CDS records.
+// CDS records and there is such a method.
 func (p Policy) methodFor(kindType, method string) string {
-	if !p.CDS || kindType != "ksk" && kindType != "csk" || strings.HasSuffix(method, cdsSuffix) {
+	if _, err := FindKind(kindType, method+cdsSuffix); !p.CDS || err != nil {
 		return method
 	}
 	return method + cdsSuffix

@@ -144,5 +144,11 @@ func TestKindsFitTheDriver(t *testing.T) {
 	if _, err := w.Engine(tight()).Start(context.Background(), rollover.Order{Zone: rollovertest.Zone, Type: "ksk"}); !errors.Is(err, rollover.ErrRefused) {
 		t.Errorf("a roll by hand beside CDS: %v", err)
 	}
+	for _, o := range []rollover.Order{{Type: "ksk", Method: "double-rrset"}, {Type: "csk", To: "csk"}, {Type: "algorithm", Algorithm: 15}} {
+		o.Zone = rollovertest.Zone
+		if _, err := w.Engine(byCDS()).Start(context.Background(), o); !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "CDS records cannot express") {
+			t.Errorf("%+v with the driver cds: %v", o, err)
+		}
+	}
 	start(t, w, byCDS(), rollover.Order{Type: "ksk"})
 }

@@ -52,9 +52,7 @@ func chooseKind(o Order, inv Inventory, p Policy) (Kind, error) {
 	if converts {
 		method = "convert-" + strings.TrimPrefix(method, "convert-")
 	}
-	if !converts {
-		method = p.methodFor(kindType, method)
-	}
+	method = p.methodFor(kindType, method)
 	kind, err := FindKind(kindType, method)
 	if err != nil || kind.back() {
 		return Kind{}, fmt.Errorf("%w: no rollover of type %q by method %q can be started: types are %s", ErrRefused, kindType, method, startable())
