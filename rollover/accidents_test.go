@@ -3,6 +3,7 @@ package rollover_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -331,6 +332,31 @@ func TestRemedyActivatesFirst(t *testing.T) {
 	b := w.Roll().Block
 	if b == nil || strings.Index(b.Remedy, "pdnsutil activate") > strings.Index(b.Remedy, "pdnsutil deactivate") || !strings.Contains(b.Remedy, "pdnsutil activate") {
 		t.Errorf("block %+v", b)
+	}
+}
+
+// A key that was unpublished, or published, by hand: the command that undoes it.
+func TestRemedyPublishesAgain(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "submit")
+	fresh := w.Roll().New[0]
+	w.Apply(rollover.Command{Verb: "unpublish", Key: fresh})
+	w.Apply(rollover.Command{Verb: "activate", Key: fresh})
+	w.Advance(0)
+	for range 5 {
+		tickDue(t, w, p)
+		w.Advance(unit)
+	}
+	b := w.Roll().Block
+	if b == nil || !strings.Contains(b.Remedy, "undo it, in this order: "+fmt.Sprintf("pdnsutil publish %s %d; pdnsutil deactivate", rollovertest.Zone, fresh.ID)) {
+		t.Fatalf("block %+v", b)
+	}
+	w.Apply(rollover.Command{Verb: "publish", Key: fresh})
+	w.Apply(rollover.Command{Verb: "deactivate", Key: fresh})
+	if err := w.Engine(p).Resume(context.Background(), rollovertest.Zone, ""); err != nil {
+		t.Errorf("after the remedy: %v", err)
 	}
 }
 

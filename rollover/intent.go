@@ -225,26 +225,40 @@ func caution(c Command) string {
 		return " (only after every parent server has shown the DS of a key that goes on signing for twice its TTL and an hour)"
 	case VerbRemove:
 		return " (if it has signed anything, only after the largest TTL of the zone)"
+	case VerbUnpublish:
+		return " (only after twice the largest TTL of the zone and an hour, if it has signed anything)"
 	}
 	return ""
 }
 
 // undoing is the commands that bring a key list back to what it was, those
-// that let a key sign first: a role must never be without an active key. A
-// stranger that signs is only deactivated: what it signed is in caches.
+// that let a key sign or show it first: a role must never be without an active
+// key, nor signatures without their key. A stranger that signs is only
+// deactivated: what it signed is in caches.
 func undoing(expected, found []Key) []Command {
 	var first, then, last []Command
 	for _, k := range found {
 		i := slices.IndexFunc(expected, k.isThe)
+		if i < 0 {
+			if k.Active {
+				then = append(then, Command{VerbDeactivate, k})
+			} else {
+				last = append(last, Command{VerbRemove, k})
+			}
+			continue
+		}
+		was := expected[i]
+		if was.Published && !k.Published {
+			first = append(first, Command{VerbPublish, k})
+		}
 		switch {
-		case i < 0 && k.Active:
-			then = append(then, Command{VerbDeactivate, k})
-		case i < 0:
-			last = append(last, Command{VerbRemove, k})
-		case expected[i].Active && !k.Active:
+		case was.Active && !k.Active:
 			first = append(first, Command{VerbActivate, k})
-		case !expected[i].Active && k.Active:
+		case !was.Active && k.Active:
 			then = append(then, Command{VerbDeactivate, k})
+		}
+		if !was.Published && k.Published {
+			last = append(last, Command{VerbUnpublish, k})
 		}
 	}
 	return slices.Concat(first, then, last)
