@@ -24,8 +24,10 @@ func (m *mouth) app() *cli.App {
 		HideVersion:          true,
 		EnableBashCompletion: false,
 		ExitErrHandler:       func(*cli.Context, error) {},
-		OnUsageError:         func(_ *cli.Context, err error, _ bool) error { return usage("%v", err) },
-		Action:               m.noCommand,
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
+			return usage("%v: options come after the command, as in rollover status --config FILE", err)
+		},
+		Action: m.noCommand,
 		Commands: m.common([]*cli.Command{
 			m.startCommand(), m.statusCommand(), m.advanceCommand(), m.planCommand(), m.dsCommand(), m.watchCommand(), m.historyCommand(),
 			m.signCommand(), m.unsignCommand(), m.adoptCommand(), m.pauseCommand(), m.resumeCommand(), m.cancelCommand(), m.revertCommand(),

@@ -90,7 +90,9 @@ func (c *contract) do(t *testing.T, zone string, verb rollover.Verb, key rollove
 // publishCDS sets metadata that nothing else reports, of a zone that is there.
 func (c *contract) publishCDS(t *testing.T) {
 	ctx, zone := t.Context(), "split.test."
-	list := func(digests []uint8, cdnskey bool) error { return second(c.Tool.PublishCDS(ctx, zone, digests, cdnskey)) }
+	list := func(digests []uint8, cdnskey bool) error {
+		return second(c.Tool.PublishCDS(ctx, zone, digests, cdnskey))
+	}
 	remove := func(cdnskey bool) error { return second(c.Tool.PublishDelete(ctx, zone, cdnskey)) }
 	retract := func() error { return c.Tool.RetractCDS(ctx, zone) }
 	for i, step := range []struct {
