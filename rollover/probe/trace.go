@@ -65,6 +65,7 @@ type scene struct {
 	name     string // that the trace is about
 	rrtype   uint16
 	unfound  error // why the zone or its servers could not be found
+	orphaned error // why the servers of its parent could not be found
 }
 
 // scene finds the servers of the zone that a name is in, and of its parent.
@@ -108,14 +109,17 @@ func (s *scene) apex(ctx context.Context, name string, f *finder) (string, error
 }
 
 // cast finds the servers of the zone and of its parent. A side that cannot be
-// found is asked about through the resolvers.
+// found is asked about through the resolvers, and the trace tells.
 func (s *scene) cast(ctx context.Context, f *finder) error {
 	parents, noParents := f.parents(ctx)
-	if noParents != nil && !errors.Is(noParents, rollover.ErrUnavailable) && s.zone != "." {
-		return noParents
-	}
-	if noParents == nil {
+	switch {
+	case noParents == nil:
 		s.parents = parents.sorted()
+	case s.zone == ".":
+	case errors.Is(noParents, rollover.ErrUnavailable):
+		s.orphaned = noParents
+	default:
+		return noParents
 	}
 	if s.given {
 		return nil
@@ -151,21 +155,25 @@ func (s *scene) ask(ctx context.Context, zone, name string, rrtype uint16) []cha
 		return s.askTargets(ctx, s.children, name, rrtype)
 	case s.zone != "" && name == s.zone && rrtype == dns.TypeDS && len(s.parents) > 0:
 		return s.askTargets(ctx, s.parents, name, rrtype)
+	case s.unfound != nil && name == s.name && rrtype == s.rrtype && s.given:
+		return s.askTargets(ctx, s.children, name, rrtype)
 	}
-	if s.unfound == nil || name != s.name || rrtype != s.rrtype {
-		return s.client.askAnybody(ctx, zone, name, rrtype)
-	}
-	return s.askUnfound(ctx, zone)
+	return append(s.client.askAnybody(ctx, zone, name, rrtype), s.doubts(name, rrtype)...)
 }
 
-// askUnfound asks what the trace is about where the zone's servers could not be
-// found: the given ones, or else the resolvers, with the doubt beside them.
-func (s *scene) askUnfound(ctx context.Context, zone string) []chain.Reply {
-	if s.given {
-		return s.askTargets(ctx, s.children, s.name, s.rrtype)
+// doubts is what goes beside the answers of the resolvers where the servers that
+// are to be asked could not be found.
+func (s *scene) doubts(name string, rrtype uint16) []chain.Reply {
+	doubt := func(who string, why error) []chain.Reply {
+		return []chain.Reply{{Server: who, Code: chain.CodeNoAnswer, Why: "not found: " + why.Error()}}
 	}
-	doubt := chain.Reply{Server: "the name servers of the zone", Code: chain.CodeNoAnswer, Why: "not found: " + s.unfound.Error()}
-	return append(s.client.askAnybody(ctx, zone, s.name, s.rrtype), doubt)
+	switch {
+	case s.unfound != nil && name == s.name && rrtype == s.rrtype:
+		return doubt("the name servers of the zone", s.unfound)
+	case s.orphaned != nil && name == s.zone && rrtype == dns.TypeDS:
+		return doubt("the servers of the parent", s.orphaned)
+	}
+	return nil
 }
 
 func (s *scene) askTargets(ctx context.Context, targets []target, name string, rrtype uint16) []chain.Reply {

@@ -25,6 +25,19 @@ func TestTraceTellsUnfoundServers(t *testing.T) {
 	}
 }
 
+// The same for the servers of the parent, which are asked for the DS set.
+func TestTraceTellsUnfoundParents(t *testing.T) {
+	s := &scene{client: &Client{}, name: "www.example.", rrtype: dns.TypeA, zone: "example.", orphaned: errors.New("timed out")}
+	replies := s.ask(context.Background(), ".", "example.", dns.TypeDS)
+	last := replies[len(replies)-1]
+	if len(replies) != 2 || last.Code != chain.CodeNoAnswer || last.Server != "the servers of the parent" || last.Why != "not found: timed out" {
+		t.Errorf("expected the resolvers and the doubt, got %+v", replies)
+	}
+	if replies := s.ask(context.Background(), ".", "test.", dns.TypeDS); len(replies) != 1 {
+		t.Errorf("expected the resolvers alone for another link, got %+v", replies)
+	}
+}
+
 // Servers that were given are asked although the zone could not be found.
 func TestTraceAsksGivenServersOfUnfoundZone(t *testing.T) {
 	s := &scene{client: &Client{}, name: "www.example.", rrtype: dns.TypeA, given: true, unfound: errors.New("timed out")}
