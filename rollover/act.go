@@ -235,15 +235,17 @@ func (v *visit) applied() bool {
 
 // transfers says whether secondaries transfer the zone from this PowerDNS.
 func (v *visit) transfers() bool {
-	kind := v.roll.Intent.ZoneKind
-	return kind == KindMaster || kind == KindProducer
+	return transferred(v.roll.Intent.ZoneKind)
 }
+
+// transferred says whether secondaries transfer zones of a kind from PowerDNS.
+func transferred(kind string) bool { return kind == KindMaster || kind == KindProducer }
 
 // bump raises the SOA serial where secondaries compare it, and before that
 // orders the names of a zone that got its first keys, and takes out of one that
-// lost its last what it told its parent by CDS: the next keys would sign it.
+// lost its last active key what it told its parent by CDS: the next would sign it.
 func (v *visit) bump(ctx context.Context) {
-	if len(v.roll.Keys) == 0 {
+	if !v.roll.signs() {
 		if err := v.engine.Signer.RetractCDS(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
 			v.fail(fmt.Errorf("taking out the CDS records of %s: %w", v.dossier.Zone, err))
 			return

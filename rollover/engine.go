@@ -570,7 +570,7 @@ func (r *Roll) serverState(o ServerSighting) ServerState {
 	state := ServerState{Server: o.Server, OK: o.Unknown == "", Detail: o.Unknown}
 	switch {
 	case o.Unchecked != "":
-		state.Detail = "not checked: " + o.Unchecked
+		state.Detail, state.Unchecked = "not checked: "+o.Unchecked, true
 	case o.Unknown != "":
 	case o.Role == RoleParent && o.DS != nil:
 		state.Detail = "DS " + tags(o.DS.Set) + o.DS.standing()

@@ -269,10 +269,37 @@ func TestCancelledSigningBesideAnIdleKey(t *testing.T) {
 	p := tight()
 	start(t, w, p, rollover.Order{Type: "sign"})
 	w.AddKey(257, false, true)
+	w.Metadata = map[string][]string{"PUBLISH-CDS": {"0"}} // what a driver has asked the parent for by CDS
 	if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, ""); err != nil {
 		t.Fatal(err)
 	}
 	drive(t, w, p, 100)
+	if w.Roll().State != rollover.StateCancelled || len(w.Metadata) > 0 {
+		t.Errorf("%s: %+v, metadata %v", w.Roll().State, w.Roll().Need, w.Metadata)
+	}
+}
+
+// Somebody stopped old from signing for a while before the way back of an
+// algorithm rollover: caches hold data that it has not signed.
+func TestRevertedAlgorithmWaitsForData(t *testing.T) {
+	w := rollovertest.New("csk", rollovertest.TTLs{DS: unit, DNSKEY: unit, Data: 30 * unit})
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "algorithm", Algorithm: 15})
+	toStep(t, w, p, "unpublish")
+	whole(t, w, 3*unit)
+	old := w.Roll().Old[0]
+	w.Apply(rollover.Command{Verb: "deactivate", Key: old})
+	whole(t, w, unit)
+	w.Apply(rollover.Command{Verb: "activate", Key: old})
+	whole(t, w, 0)
+	if err := revert(w, false); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		tickDue(t, w, p)
+		w.ServeParent(p)
+		whole(t, w, unit)
+	}
 	if w.Roll().State != rollover.StateCancelled {
 		t.Errorf("%s: %+v", w.Roll().State, w.Roll().Need)
 	}

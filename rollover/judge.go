@@ -186,13 +186,16 @@ func missingDS(want DS, set []DS) string {
 // set at all is right for a zone without active keys, which PowerDNS does not
 // sign, and counts for no other.
 func (r *Roll) authentic(v KeyVersion) bool {
-	if len(v.Keys) == 0 && !slices.ContainsFunc(r.Keys, func(k Key) bool { return k.Active }) {
+	if len(v.Keys) == 0 && !r.signs() {
 		return true
 	}
 	return slices.ContainsFunc(v.Signers, func(d DNSKEY) bool {
 		return slices.ContainsFunc(r.allKeys(), func(k Key) bool { return k.PublicKey != "" && k.Matches(d) })
 	})
 }
+
+// signs says whether PowerDNS signs the zone, by the last reading of its keys.
+func (r *Roll) signs() bool { return slices.ContainsFunc(r.Keys, func(k Key) bool { return k.Active }) }
 
 func (r *Roll) unsignedSet(v KeyVersion) string {
 	if len(v.Keys) == 0 {

@@ -243,10 +243,11 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			// Both algorithms sign until no cache has a DNSKEY set with new.
+			// Both algorithms sign until no cache has a DNSKEY set with new. A DS of new
+			// that was put in early goes only while old is what it was.
 			Type: "cancel", Method: "algorithm", Based: "RFC 6781 4.1.4, read backwards",
 			Steps: []Step{
-				{"withdraw", nil, do{AskParent(Old)}},
+				{"withdraw", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
 				{"unpublish", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Unpublish(New)}},
 				{"remove", after{Settled(RecordDNSKEY, Lacks(New))}, do{Deactivate(New), Remove(New)}},
 				{"finish", after{Seen(RecordData, NotSignedBy(New))}, nil},
@@ -300,10 +301,10 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			// Old has signed all data all the while, so it may be published at once.
+			// Old has signed all data all the while, unless somebody stopped it for some time.
 			Type: "revert", Method: "algorithm", Based: "RFC 6781 4.1.4, read backwards",
 			Steps: []Step{
-				{"publish", nil, do{Publish(Old)}},
+				{"publish", after{Settled(RecordData, SignedBy(Old))}, do{Publish(Old)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
 				{"unpublish", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Unpublish(New)}},
 				{"retire", after{Settled(RecordDNSKEY, Lacks(New))}, do{Deactivate(New), Remove(New)}},

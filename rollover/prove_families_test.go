@@ -31,6 +31,7 @@ func circumstances() []family {
 		{name: "cancelled", may: may{faultCancel: 1}, broad: true},
 		{name: "reverted", may: may{faultRevert: 1}, broad: true},
 		{name: "cancelled after a switch by hand", may: may{faultCancel: 1, faultSwitch: 1}, heavy: true},
+		{name: "reverted, and a switch by hand", may: may{faultRevert: 1, faultSwitch: 1}, heavy: true},
 		{name: "cancelled, DS put in early", may: may{faultCancel: 1, faultEarly: 1}, heavy: true},
 		{name: "cancelled, registrar replaces", may: may{faultCancel: 1, faultReplace: 1}, heavy: true},
 		{name: "cancelled after an edit", may: may{faultCancel: 1, faultEdit: 1}, heavy: true},

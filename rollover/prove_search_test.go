@@ -52,6 +52,8 @@ type family struct {
 	// many sorts of faults at once are left to it for all rows; of one broad sort
 	// every row is searched each day, where its keys sign one record.
 	many, broad bool
+	// lenient validators want one algorithm, strict ones every one of the set.
+	lenient bool
 	// unseen lets servers flap and TTLs change between two looks unnoticed.
 	unseen bool
 }
@@ -99,6 +101,9 @@ func newProof(k Kind, f family, t tweak) *proof {
 		seed: maphash.MakeSeed(), index: make([]uint32, 1<<12),
 	}
 	p.replace(k)
+	if f.lenient {
+		p.algorithms = []uint8{1<<len(p.keys) - 1}
+	}
 	if f.ttl == [3][2]uint8{} {
 		p.family.ttl = [3][2]uint8{{1, 2}, {2, 3}, {1, 2}}
 	}

@@ -161,7 +161,10 @@ func familiesFor(m mutant) []family {
 	case m.kind.Type == "cancel" && m.record == RecordDS:
 		return []family{{may: may{faultCancel: 1, faultEarly: 1}}, {may: may{faultCancel: 1, faultReplace: 1}}, {may: may{faultCancel: 1, faultHide: 1}}}
 	case m.kind.Type == "cancel":
-		return []family{{may: may{faultCancel: 1, faultSwitch: 1}}, {may: may{faultCancel: 1, faultHide: 1}}}
+		return []family{
+			{may: may{faultCancel: 1, faultSwitch: 1}}, {may: may{faultCancel: 1, faultHide: 1}},
+			{may: may{faultCancel: 1, faultHide: 1, faultEarly: 1}, lenient: true},
+		}
 	}
 	return []family{{ttl: wide}, {ttl: other}}
 }

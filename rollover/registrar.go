@@ -243,7 +243,9 @@ func (r *Roll) change(p Policy) Change {
 	}
 	c.Delete = r.Ask != nil && len(r.Ask.Sides) == 0
 	for _, s := range r.Servers {
-		c.Servers = append(c.Servers, s.Server)
+		if !s.Unchecked {
+			c.Servers = append(c.Servers, s.Server)
+		}
 	}
 	return c
 }

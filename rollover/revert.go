@@ -29,13 +29,19 @@ func (e *Engine) Revert(ctx context.Context, b Back) error {
 		if err != nil {
 			return err
 		}
-		if err := v.turnBack(ctx); err != nil {
+		inv, err := v.turnBack(ctx)
+		if err != nil {
 			return err
 		}
 		if err := v.arrived(ctx, b, kind); err != nil {
 			return err
 		}
 		r := v.roll
+		if r.Type == "unsign" {
+			if err := v.retract(ctx, inv.Kind); err != nil {
+				return err
+			}
+		}
 		r.Kind, r.Step = "revert/"+kind.Revert, ""
 		r.Intent, r.Need, r.Block, r.Ask = nil, nil, nil, nil
 		r.Held = map[string]map[string]Holding{}
@@ -66,14 +72,13 @@ func (r *Roll) revertible() (Kind, error) {
 
 // turnBack takes the keys as they are for the start of a revert: every old key
 // must still be there, and every new one.
-func (v *visit) turnBack(ctx context.Context) error {
+func (v *visit) turnBack(ctx context.Context) (inv Inventory, err error) {
 	r := v.roll
-	inv, err := v.engine.Signer.Inventory(ctx, v.dossier.Zone)
-	if err != nil {
-		return err
+	if inv, err = v.engine.Signer.Inventory(ctx, v.dossier.Zone); err != nil {
+		return inv, err
 	}
 	if err := rollable(inv); err != nil {
-		return err
+		return inv, err
 	}
 	inv.Keys = withPublicKeys(inv.Keys, r.allKeys())
 	expected := r.Keys
@@ -83,25 +88,43 @@ func (v *visit) turnBack(ctx context.Context) error {
 		expected = r.Intent.Before
 	}
 	if !fits && r.State != StateBlocked {
-		return fmt.Errorf("%w: %s: %s", ErrRefused, r.Zone, r.changed(expected, inv.Keys, v.explain).Reason)
+		return inv, fmt.Errorf("%w: %s: %s", ErrRefused, r.Zone, r.changed(expected, inv.Keys, v.explain).Reason)
 	}
 	for _, k := range slices.Concat(r.Old, r.New) {
 		i := slices.IndexFunc(inv.Keys, k.isThe)
 		left := slices.ContainsFunc(expected, func(o Key) bool { return k.isThe(o) && o.Active })
 		switch {
 		case i < 0:
-			return fmt.Errorf("%w: %v of %s is gone: there is nothing to go back to or from; see `pdnsutil show-zone %s`", ErrRefused, k, r.Zone, r.Zone)
+			return inv, fmt.Errorf("%w: %v of %s is gone: there is nothing to go back to or from; see `pdnsutil show-zone %s`", ErrRefused, k, r.Zone, r.Zone)
 		case r.Type != "algorithm" && !inv.Keys[i].Published && containsID(r.Old, k.ID):
-			return fmt.Errorf("%w: %v of %s, which is to sign again, is not published any more: `%s`, and try again", ErrRefused, k, r.Zone, v.explain(Command{VerbPublish, inv.Keys[i]}))
+			return inv, fmt.Errorf("%w: %v of %s, which is to sign again, is not published any more: `%s`, and try again", ErrRefused, k, r.Zone, v.explain(Command{VerbPublish, inv.Keys[i]}))
 		case !fits && left && !inv.Keys[i].Active:
-			return fmt.Errorf("%w: %v of %s signed, and was deactivated by somebody else: `%s`, and try again", ErrRefused, k, r.Zone, v.explain(Command{VerbActivate, inv.Keys[i]}))
+			return inv, fmt.Errorf("%w: %v of %s signed, and was deactivated by somebody else: `%s`, and try again", ErrRefused, k, r.Zone, v.explain(Command{VerbActivate, inv.Keys[i]}))
 		case r.Type == "algorithm" && !inv.Keys[i].Active:
-			return fmt.Errorf("%w: %v of %s has stopped signing: only going on is safe", ErrRefused, k, r.Zone)
+			return inv, fmt.Errorf("%w: %v of %s has stopped signing: only going on is safe", ErrRefused, k, r.Zone)
 		}
 	}
 	r.Keys = inv.Keys
 	r.Old, r.New = current(r.Old, inv.Keys), current(r.New, inv.Keys)
-	return nil
+	return inv, nil
+}
+
+// retract takes out the CDS records that asked the parent to remove the DS set.
+// Without any the parent changes nothing (RFC 7344), so this comes before all waits.
+func (v *visit) retract(ctx context.Context, kind string) error {
+	ctx = context.WithoutCancel(ctx)
+	zone, signer := v.dossier.Zone, v.engine.Signer
+	if err := signer.RetractCDS(ctx, zone); err != nil {
+		return fmt.Errorf("taking out the CDS records of %s: %w", zone, err)
+	}
+	var notify []string
+	if transferred(kind) {
+		if _, err := signer.BumpSerial(ctx, zone); err != nil {
+			return fmt.Errorf("raising the SOA serial of %s: %w", zone, err)
+		}
+		notify = []string{zone}
+	}
+	return signer.Refresh(ctx, []string{zone}, notify)
 }
 
 // arrived looks at all servers and says what is still on its way to one of them.
@@ -111,12 +134,14 @@ func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
 	if err != nil {
 		return err
 	}
-	for _, o := range s.Servers {
+	for i, o := range s.believed(v.setting.Policy).Servers {
 		behind := ""
 		switch {
 		case o.Unchecked != "":
 		case o.Unknown != "":
 			behind = o.Unknown
+		case o.DS == nil && s.Servers[i].DS != nil:
+			behind = "its DS set cannot be believed: " + s.Servers[i].DS.unvalidated()
 		case o.Role == RoleChild:
 			behind = r.unlike(o)
 		case !b.Unchanged && r.onItsWay(o):

@@ -77,6 +77,8 @@ type ServerState struct {
 	Server
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
+	// Unchecked says that it was not asked at all, and does not count.
+	Unchecked bool `json:"unchecked,omitempty"`
 }
 
 // StepRecord is a step that was entered.

@@ -132,8 +132,12 @@ func TestRevertedUnsignTakesTheDeleteBack(t *testing.T) {
 		t.Fatalf("unsign said %+v", b.said)
 	}
 	b.deaf = true
+	w.Metadata = map[string][]string{"PUBLISH-CDS": {"0"}} // as the driver does it
 	if err := b.engine().Revert(context.Background(), rollover.Back{Zone: rollovertest.Zone}); err != nil {
 		t.Fatal(err)
+	}
+	if len(w.Metadata) > 0 || !strings.Contains(w.Log[len(w.Log)-1], "purge") {
+		t.Errorf("after the order the zone has %v, and the last thing done is %q", w.Metadata, w.Log[len(w.Log)-1])
 	}
 	r := b.goOn(t, 40, false, ended)
 	if r.State != rollover.StateActive || r.Step != "submit" || r.Need == nil || r.Need.Next != "finish" {

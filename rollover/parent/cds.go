@@ -60,8 +60,8 @@ func (d *CDS) Submit(ctx context.Context, c rollover.Change) rollover.Answer {
 			continue
 		}
 		n++
-		if answer, ok := d.serves(ctx, c, s); !ok {
-			if !changed {
+		if answer, err := d.serves(ctx, c, s); err != nil {
+			if !changed && !errors.As(err, new(*deafError)) {
 				d.showAgain(ctx, c.Zone, &answer)
 			}
 			return answer
@@ -90,37 +90,48 @@ func (d *CDS) publish(ctx context.Context, c rollover.Change) (changed bool, err
 	return d.Publish(ctx, c.Zone, c.Digests, d.CDNSKEY)
 }
 
-// serves says whether a server serves CDS and CDNSKEY as they must be. What is
-// missing comes with the next transfer; what is too much a person must look at,
-// for the parent would make DS records of it.
-func (d *CDS) serves(ctx context.Context, c rollover.Change, s rollover.Server) (rollover.Answer, bool) {
-	later := func(format string, args ...any) (rollover.Answer, bool) {
-		return rollover.Answer{State: rollover.SubmissionLater, Text: s.String() + " " + fmt.Sprintf(format, args...)}, false
+// deafError is that of a server that gave no answer.
+type deafError struct{ error }
+
+// serves says why a server does not serve CDS and CDNSKEY as they must be, and
+// what the driver answers to that. What is missing comes with the next transfer;
+// what is too much a person must look at, for the parent would make DS records of it.
+func (d *CDS) serves(ctx context.Context, c rollover.Change, s rollover.Server) (rollover.Answer, error) {
+	answer := func(state rollover.SubmissionState, err error) (rollover.Answer, error) {
+		return rollover.Answer{State: state, Text: s.String() + " " + err.Error()}, err
 	}
 	cds, err := d.ask(ctx, c, s, dns.TypeCDS)
 	if err != nil {
-		return later("serves no CDS records that the parent can take: %v", err)
+		return answer(rollover.SubmissionLater, fmt.Errorf("serves no CDS records that the parent can take: %w", err))
 	}
 	want := wanted(c)
 	if extra := without(cds, want.cds, want.leaving, want.foreign); len(extra) > 0 {
-		return rollover.Answer{State: rollover.SubmissionFailed, Text: fmt.Sprintf(
-			"%s serves a CDS that nobody asked for, and the parent would take it: %s: look for a key that is published beside those of this rollover (pdnsutil show-zone %s)", s, strings.Join(extra, "; "), c.Zone)}, false
+		return answer(rollover.SubmissionFailed, fmt.Errorf(
+			"serves a CDS that nobody asked for, and the parent would take it: %s: look for a key that is published beside those of this rollover (pdnsutil show-zone %s)", strings.Join(extra, "; "), c.Zone))
 	}
 	var cdnskey []string
 	if d.CDNSKEY {
 		if cdnskey, err = d.ask(ctx, c, s, dns.TypeCDNSKEY); err != nil {
-			return later("serves no CDNSKEY records that the parent can take: %v", err)
+			return answer(rollover.SubmissionLater, fmt.Errorf("serves no CDNSKEY records that the parent can take: %w", err))
 		}
 	}
-	switch {
-	case len(without(cds, want.cds, want.foreign)) > 0:
-		return later("still serves CDS %s", strings.Join(without(cds, want.cds, want.foreign), "; "))
-	case len(without(want.cds, cds)) > 0:
-		return later("does not serve CDS %s yet", strings.Join(without(want.cds, cds), "; "))
-	case d.CDNSKEY && len(without(want.cdnskey, cdnskey))+len(without(cdnskey, want.cdnskey)) > 0 && len(want.foreign) == 0:
-		return later("does not serve the CDNSKEY records of the same keys yet")
+	if err := want.lacking(cds, cdnskey, d.CDNSKEY); err != nil {
+		return answer(rollover.SubmissionLater, err)
 	}
-	return rollover.Answer{}, true
+	return rollover.Answer{}, nil
+}
+
+// lacking is what a server that answers has yet to take over; nil if nothing.
+func (e expectation) lacking(cds, cdnskey []string, both bool) error {
+	switch {
+	case len(without(cds, e.cds, e.foreign)) > 0:
+		return fmt.Errorf("still serves CDS %s", strings.Join(without(cds, e.cds, e.foreign), "; "))
+	case len(without(e.cds, cds)) > 0:
+		return fmt.Errorf("does not serve CDS %s yet", strings.Join(without(e.cds, cds), "; "))
+	case both && len(without(e.cdnskey, cdnskey))+len(without(cdnskey, e.cdnskey)) > 0 && len(e.foreign) == 0:
+		return errors.New("does not serve the CDNSKEY records of the same keys yet")
+	}
+	return nil
 }
 
 // The records that ask for the removal of the DS set (RFC 8078 section 4).
@@ -193,7 +204,7 @@ func (d *CDS) ask(ctx context.Context, c rollover.Change, s rollover.Server, qty
 	answer, err := exchange(ctx, m, s.Address, d.timeout())
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, &deafError{err}
 	case answer.Rcode != dns.RcodeSuccess || !answer.Authoritative:
 		return nil, fmt.Errorf("it answers %s, authoritative %v", dns.RcodeToString[answer.Rcode], answer.Authoritative)
 	}

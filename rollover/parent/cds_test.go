@@ -165,12 +165,12 @@ func TestCDSWithTrouble(t *testing.T) {
 		t.Errorf("a rollover in another order: %+v", a)
 	}
 	deaf := &CDS{Publish: func(context.Context, string, []uint8, bool) (bool, error) { return false, nil }, Notify: true, Resolvers: []string{"127.0.0.1:1"}, Timeout: time.Second,
-		Show: func(context.Context, string) error { return errors.New("no such luck") }}
+		Show: func(context.Context, string) error { t.Error("shown again, though nobody answered"); return nil }}
 	if a := deaf.Submit(context.Background(), change); a.State != rollover.SubmissionAccepted || !strings.Contains(a.Text, "must poll") {
 		t.Errorf("without a resolver: %+v", a)
 	}
 	change.Servers = []rollover.Server{{Role: rollover.RoleChild, Name: "ns1", Address: "127.0.0.1:1"}}
-	if a := deaf.Submit(context.Background(), change); a.State != rollover.SubmissionLater || !strings.Contains(a.Text, "serves no CDS records") || !strings.Contains(a.Text, "cannot be shown again: no such luck") {
+	if a := deaf.Submit(context.Background(), change); a.State != rollover.SubmissionLater || !strings.Contains(a.Text, "serves no CDS records") {
 		t.Errorf("with a server that is down: %+v", a)
 	}
 }
