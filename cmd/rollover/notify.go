@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -86,9 +87,15 @@ func (m *mouth) deliver(c *cli.Context, w *world, zones []string) {
 }
 
 func (m *mouth) tellOutside(ctx context.Context, w *world, channels []channel, zones []string) error {
-	return m.post(ctx, w, channels, func(box *rollover.Outbox, queue func(rollover.Notice)) error {
-		return w.fill(box, zones, queue)
+	var failed error // of single zones: what there is to tell of the others is told
+	err := m.post(ctx, w, channels, func(box *rollover.Outbox, queue func(rollover.Notice)) error {
+		worth, err := w.worthALook(*box, zones)
+		if err == nil {
+			failed = w.fill(box, worth, queue)
+		}
+		return err
 	})
+	return errors.Join(err, failed)
 }
 
 // post has something queued, and delivers what is due. What is to be told is
@@ -158,31 +165,34 @@ func (w *world) noChannel() error {
 	return fmt.Errorf("%w: %s: no notification is configured: set notify.exec.command, notify.webhook.url or notify.sendmail.to", errConfig, w.config.path)
 }
 
-// fill queues what there is to tell of rollovers.
+// fill queues what there is to tell of rollovers. A zone that it cannot be known
+// of keeps the others from nothing.
 func (w *world) fill(box *rollover.Outbox, zones []string, queue func(rollover.Notice)) error {
-	worth, err := w.worthALook(*box, zones)
+	heard := w.heard
+	w.heard = nil
+	var failed error
+	for _, zone := range zones {
+		failed = errors.Join(failed, w.fillOne(box, zone, heard, queue))
+	}
+	return failed
+}
+
+func (w *world) fillOne(box *rollover.Outbox, zone string, heard []rollover.Event, queue func(rollover.Notice)) error {
+	d, err := w.db.Load(zone)
 	if err != nil {
 		return err
 	}
-	heard := w.heard
-	w.heard = nil
-	for _, zone := range worth {
-		d, err := w.db.Load(zone)
-		if err != nil {
-			return err
-		}
-		for _, e := range heard {
-			if n, ok := rollover.NoticeOf(e, d.Roll); ok && e.Zone == zone {
-				queue(n)
-			}
-		}
-		conditions, err := w.conditions(d)
-		if err != nil {
-			return err
-		}
-		for _, n := range box.Settle(zone, conditions, time.Now(), time.Duration(w.config.Notify.Repeat)) {
+	for _, e := range heard {
+		if n, ok := rollover.NoticeOf(e, d.Roll); ok && e.Zone == zone {
 			queue(n)
 		}
+	}
+	conditions, err := w.conditions(d)
+	if err != nil {
+		return err
+	}
+	for _, n := range box.Settle(zone, conditions, time.Now(), time.Duration(w.config.Notify.Repeat)) {
+		queue(n)
 	}
 	return nil
 }
