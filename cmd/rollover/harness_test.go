@@ -35,6 +35,7 @@ type harness struct {
 	mu       sync.Mutex
 	late     map[string]time.Time         // until when the registrar does nothing for a zone
 	registry func(want []string) []string // what the registrar makes of a request
+	patience time.Duration                // how long until waits
 	driven   bool                         // a driver asks the parent, nobody else
 }
 
@@ -57,7 +58,7 @@ func newHarness(t testing.TB, margin string, o lab.Options) *harness {
 			t.Errorf("stopping the lab: %v", err)
 		}
 	})
-	h := &harness{t: t, lab: l, late: map[string]time.Time{}, log: filepath.Join(t.TempDir(), "calls"), mode: filepath.Join(t.TempDir(), "mode"), random: rand.New(rand.NewPCG(1, 2))}
+	h := &harness{t: t, lab: l, late: map[string]time.Time{}, log: filepath.Join(t.TempDir(), "calls"), mode: filepath.Join(t.TempDir(), "mode"), random: rand.New(rand.NewPCG(1, 2)), patience: patience}
 	h.config = h.writeConfig(margin, h.counted("pdnsutil", l.ChildPdnsutil()), h.counted("pdns_control", l.ChildControl()))
 	return h
 }
@@ -235,7 +236,7 @@ func (h *harness) until(what string, zones []string, advance func(), holds func(
 	h.t.Helper()
 	pace := time.NewTicker(100 * time.Millisecond)
 	defer pace.Stop()
-	for deadline := time.Now().Add(patience); ; <-pace.C {
+	for deadline := time.Now().Add(h.patience); ; <-pace.C {
 		advance()
 		all := true
 		for _, zone := range zones {
@@ -246,7 +247,7 @@ func (h *harness) until(what string, zones []string, advance func(), holds func(
 			return
 		}
 		if time.Now().After(deadline) {
-			h.t.Fatalf("not %s after %s: %v", what, patience, h.rollover(append([]string{"status"}, zones...)...))
+			h.t.Fatalf("not %s after %s: %v", what, h.patience, h.rollover(append([]string{"status"}, zones...)...))
 		}
 	}
 }

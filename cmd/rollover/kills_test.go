@@ -29,6 +29,7 @@ type reaper struct {
 // newReaper is one for a harness, which counts the keys made from now on.
 func newReaper(h *harness) *reaper {
 	h.countKeys()
+	h.patience *= 4 // a run for each kill
 	return &reaper{harness: h, died: map[string]bool{}, all: map[string]int{}, turn: map[string]int{}, turns: map[string]int{}}
 }
 

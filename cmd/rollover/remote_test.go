@@ -99,7 +99,7 @@ func (h *harness) controls(zone string) []string {
 func TestHiddenPrimary(t *testing.T) {
 	t.Parallel()
 	const zone = "hidden.lab.test."
-	h := newHarness(t, "0s", lab.Options{DSTTL: 2, Zones: []lab.Zone{{Name: zone, TTL: 1, Minimum: 1}}})
+	h := newHarness(t, "1h", lab.Options{DSTTL: 2, Zones: []lab.Zone{{Name: zone, TTL: 1, Minimum: 1}}}) // it waits to be looked at
 	both := h.lab.ChildServers()
 	primary, public := both[0], both[1]
 	h.replaceConfig("\nservers = "+tomlList(both), "\nservers = "+tomlList([]string{public}))
@@ -112,6 +112,7 @@ func TestHiddenPrimary(t *testing.T) {
 	h.until("looked at", []string{zone}, h.advance, func(s rollover.Status) bool { return slices.Contains(children(s), primary) })
 	h.replaceConfig("\nservers = "+tomlList(both), fmt.Sprintf("\nexclude = [%q]\nservers = %s", primary, tomlList(both)))
 	h.until("left out", []string{zone}, h.advance, func(s rollover.Status) bool { return !slices.Contains(children(s), primary) })
+	h.replaceConfig(`margin = "1h"`, `margin = "0s"`)
 	h.until("done", []string{zone}, h.advance, done)
 	h.finished(zone)
 }
