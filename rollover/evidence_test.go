@@ -112,3 +112,25 @@ func TestReplayIsABadLook(t *testing.T) {
 	drive(t, w, p, 300)
 	finished(t, w)
 }
+
+// "The parent has done what it was asked for", said without proof, begins no
+// way back: the removal of the DS of old may still be under way.
+func TestRevertNeedsProof(t *testing.T) {
+	w, p := rollovertest.New("split", unequal), tight()
+	p.Evidence = rollover.EvidenceValidated
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "withdraw")
+	whole(t, w, 3*unit)
+	alone := func(r *rollover.Roll) []rollover.DS { return []rollover.DS{dsOfKey(r.New[0])} }
+	for _, name := range []string{"not validated", "bogus", "indeterminate", "parent insecure"} {
+		e := w.Engine(p)
+		e.Observer = eyes{w, claiming(alone, w, unbelievable(w)[name])}
+		err := e.Revert(context.Background(), rollover.Back{Zone: rollovertest.Zone})
+		if !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "cannot be believed") || !strings.Contains(err.Error(), "rollover advance --zone") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if r := w.Roll(); r.Kind != "ksk/double-ds" || r.Step != "withdraw" {
+			t.Errorf("%s: a refused revert left it as %s at %s", name, r.Kind, r.Step)
+		}
+	}
+}
