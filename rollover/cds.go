@@ -58,10 +58,10 @@ func (r *Roll) askedBefore() bool {
 
 // retracting is why a way back stands still until the CDS records are those of
 // what is asked for now. Nobody but the driver knows, and it has asked them all.
-func retracting(step Step) *Need {
+func retracting(zone string, step Step) *Need {
 	return &Need{
 		Next: step.Name, Waits: []string{"seen(CDS as asked for now)"}, Actor: ActorYou, Records: []Record{RecordDS},
-		Lagging: []Lag{{Detail: "the name servers may still serve the CDS records from before, which the parent could take; one that will never answer again: rollover exclude-server"}},
+		Lagging: []Lag{{Detail: "the name servers may still serve the CDS records from before, which the parent could take; if one will never answer again: rollover exclude-server --zone " + zone}},
 	}
 }
 

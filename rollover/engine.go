@@ -340,7 +340,7 @@ func (v *visit) gated(ctx context.Context, verdict Verdict) Verdict {
 	case step == nil || verdict.GoOn != "":
 		return verdict
 	case v.roll.retracts(v.setting.Policy):
-		return Verdict{Need: retracting(*step)}
+		return Verdict{Need: retracting(v.dossier.Zone, *step)}
 	case !step.TakesAway() || v.engine.ungated:
 		return verdict
 	}
