@@ -75,14 +75,17 @@ type proof struct {
 	versions   []version
 	versionIDs map[version]uint8
 	sightings  []ServerSighting
-	tables     []keyTable
-	tableIDs   map[keyTable]uint8
-	shapes     []shape
-	shapeIDs   map[string]uint16
-	ledgers    []Ledger
-	ledgerIDs  map[string]uint8
-	sources    map[[2]uint8][2]uint8
-	ticks      map[tickKey]outcome
+	// sightingIDs is which version a sighting is of.
+	sightingIDs map[seen]uint8
+	tables      []keyTable
+	tableIDs    map[keyTable]uint8
+	shapes      []shape
+	shapeIDs    map[string]uint16
+	ledgers     []Ledger
+	ledgerIDs   map[string]uint8
+	ledgerSums  map[string]uint8
+	sources     map[[2]uint8][2]uint8
+	ticks       map[tickKey]outcome
 
 	worlds []world
 	parent []uint32
@@ -92,11 +95,18 @@ type proof struct {
 	edges  int
 }
 
+// seen is what one sighting shows, by identity.
+type seen struct {
+	ds   *DSVersion
+	keys *KeyVersion
+	data *DataVersion
+}
+
 func newProof(k Kind, f family, t tweak) *proof {
 	p := &proof{
 		cast: newCast(k), family: f, tweak: t, kind: k, kinds: Kinds(), policy: proofPolicy(),
 		versionIDs: map[version]uint8{}, tableIDs: map[keyTable]uint8{}, shapeIDs: map[string]uint16{},
-		ledgerIDs: map[string]uint8{}, sources: map[[2]uint8][2]uint8{}, ticks: map[tickKey]outcome{},
+		ledgerIDs: map[string]uint8{}, ledgerSums: map[string]uint8{}, sightingIDs: map[seen]uint8{}, sources: map[[2]uint8][2]uint8{}, ticks: map[tickKey]outcome{},
 		versions: make([]version, 1), sightings: make([]ServerSighting, 1), // number 0 stands for none
 		seed: maphash.MakeSeed(), index: make([]uint32, 1<<12),
 	}
@@ -182,9 +192,11 @@ func (p *proof) version(v version, ttl uint8) uint8 {
 	if id, ok := p.versionIDs[v]; ok {
 		return id
 	}
-	id := uint8(len(p.versions))
+	id := number[uint8](len(p.versions))
 	p.versionIDs[v] = id
-	p.versions, p.sightings = append(p.versions, v), append(p.sightings, p.sight(v))
+	shown := p.sight(v)
+	p.sightingIDs[seen{shown.DS, shown.DNSKEY, shown.Data}] = id
+	p.versions, p.sightings = append(p.versions, v), append(p.sightings, shown)
 	return id
 }
 
@@ -193,7 +205,7 @@ func (p *proof) tableID(t keyTable) uint8 {
 	if id, ok := p.tableIDs[t]; ok {
 		return id
 	}
-	id := uint8(len(p.tables))
+	id := number[uint8](len(p.tables))
 	p.tableIDs[t] = id
 	p.tables = append(p.tables, t)
 	return id
@@ -202,6 +214,36 @@ func (p *proof) tableID(t keyTable) uint8 {
 // ledgerID gives a ledger its number. Ledgers are equal when they know the same
 // largest TTLs of versions without each statement.
 func (p *proof) ledgerID(l Ledger) uint8 {
+	sum := p.sum(l)
+	if id, ok := p.ledgerSums[sum]; ok {
+		return id
+	}
+	id := p.newLedger(l)
+	p.ledgerSums[sum] = id
+	return id
+}
+
+// sum is what a ledger knows: the largest TTL of each version, whoever served it.
+func (p *proof) sum(l Ledger) string {
+	ttls := make([]uint32, len(p.versions)+1)
+	ttls[0] = l.ZoneTTL
+	for _, e := range l.Entries {
+		id, ok := p.sightingIDs[seen{e.DS, e.DNSKEY, e.Data}]
+		if !ok {
+			panic("the ledger holds what was not seen here")
+		}
+		ttls[id+1] = max(ttls[id+1], e.TTL)
+	}
+	var out []byte
+	for i, ttl := range ttls {
+		if ttl > 0 {
+			out = append(out, number[uint8](i), number[uint8](int(seconds(ttl)/proofUnit)))
+		}
+	}
+	return string(out)
+}
+
+func (p *proof) newLedger(l Ledger) uint8 {
 	full := Roll{Zone: proofZone, Old: p.old, New: p.new}
 	key := fmt.Append(nil, l.ZoneTTL)
 	for _, record := range recordNames {
@@ -220,10 +262,19 @@ func (p *proof) ledgerID(l Ledger) uint8 {
 	for i := range l.Entries {
 		l.Entries[i].Server = "" // of a look before this one
 	}
-	id := uint8(len(p.ledgers))
+	id := number[uint8](len(p.ledgers))
 	p.ledgerIDs[string(key)] = id
 	p.ledgers = append(p.ledgers, l)
 	return id
+}
+
+// number is the next number of something. Two things with one number would be
+// one world, and what is never searched is never found.
+func number[N uint8 | uint16 | uint32](n int) N {
+	if uint64(n) > uint64(^N(0)) {
+		panic("the proof has no number left")
+	}
+	return N(n)
 }
 
 // source is the numbers of what PowerDNS makes of its key table.
@@ -394,7 +445,7 @@ func (p *proof) add(w world, from uint32) (id uint32, fresh bool) {
 		return p.index[slot] - 1, false
 	}
 	p.worlds, p.parent = append(p.worlds, w), append(p.parent, from)
-	p.index[slot] = uint32(len(p.worlds))
+	p.index[slot] = number[uint32](len(p.worlds))
 	return p.index[slot] - 1, true
 }
 

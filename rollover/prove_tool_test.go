@@ -39,7 +39,7 @@ func (p *proof) learn(r Roll, before uint16) uint16 {
 	if id, ok := p.shapeIDs[string(text)]; ok {
 		return id
 	}
-	id := uint16(len(p.shapes))
+	id := number[uint16](len(p.shapes))
 	p.shapeIDs[string(text)] = id
 	s := shape{roll: r, expected: tableOf(r.Keys), relevant: p.relevant(r)}
 	if r.Ask != nil && r.State == StateActive {
@@ -193,7 +193,7 @@ func (p *proof) encode(w *world, r Roll) {
 				continue
 			}
 			earned := min(h.Earned, p.enough[st])
-			w.held[2*i+j] = 1 + 2*uint8(earned/proofUnit)
+			w.held[2*i+j] = number[uint8](1 + 2*int(earned/proofUnit))
 			if !h.Last.IsZero() {
 				w.held[2*i+j]++
 			}
