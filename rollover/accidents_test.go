@@ -200,6 +200,41 @@ func TestHalfDoneIntentLooksFirst(t *testing.T) {
 	}
 }
 
+// Half done: the KSK of the old algorithm was unpublished, its ZSK was not yet,
+// and a name server has data again that new has not signed. The rest waits.
+func TestHalfDoneUnpublishLooksFirst(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "algorithm", Algorithm: 15})
+	toStep(t, w, p, "submit")
+	w.OnDo = func(w *rollovertest.World, c rollover.Command) error {
+		if c.Key.Role == rollover.KSK || w.Roll().Intent.Step != "unpublish" {
+			w.Apply(c)
+			return nil
+		}
+		return errors.New("database is locked")
+	}
+	for w.Keys[0].Published {
+		w.ServeParent(p)
+		whole(t, w, unit)
+		tickDue(t, w, p)
+	}
+	w.OnDo = nil
+	old := w.Roll().Old[1].DNSKEY()
+	tickSeeing(t, w, p, func(s *rollover.Sighting) {
+		for i := range s.Servers {
+			if v := s.Servers[i].Data; v != nil {
+				s.Servers[i].Data = &rollover.DataVersion{Signers: []rollover.DNSKEY{old}, Traces: []rollover.Signature{{Tag: old.Tag(), Algorithm: old.Algorithm}}, TTL: v.TTL}
+			}
+		}
+	})
+	if s := describe(t, w, p); !w.Keys[1].Published || s.WaitingFor == "" {
+		t.Errorf("keys %v; waiting for %q", w.Keys, s.WaitingFor)
+	}
+	drive(t, w, p, 200)
+	finished(t, w)
+}
+
 // A rescue that could not be done yet cannot be cancelled: the new key is needed.
 func TestNoCancelDuringRescue(t *testing.T) {
 	w := rollovertest.New("split", unequal)

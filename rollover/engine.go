@@ -368,7 +368,7 @@ func (v *visit) reopen(ctx context.Context) bool {
 		v.roll.Intent = nil
 		return true
 	}
-	return ok && slices.ContainsFunc(intent.Commands[done:], func(c Command) bool { return c.Verb == VerbDeactivate || c.Verb == VerbRemove })
+	return ok && slices.ContainsFunc(intent.Commands[done:], Command.takesAway)
 }
 
 // judgeHalfDone goes on with an intent if its step could be entered now as

@@ -127,6 +127,7 @@ func guardMutants() []mutant {
 		{"key list not read before a change", zsk, family{may: may{faultEdit: 1}}, tweak{inventory: expectedKeys}, 0, ""},
 		{"intent not stored", zsk, family{may: may{faultCrash: 1}}, tweak{noIntent: true}, 0, ""},
 		{"open intent carried out without a look", ksk, family{may: may{faultCrash: 1, faultFlap: 1}}, tweak{load: carryOut}, 0, ""},
+		{"a key unpublished half done goes on without a look", kindOf("algorithm/conservative"), family{may: may{faultCrash: 1, faultFallBack: 1}, lenient: true}, tweak{load: unpublishOn}, 0, ""},
 		{"a first DS handed over though a name server fell back", kindOf("sign/ds-last"), family{may: may{faultFallBack: 1}}, tweak{stored: handOver}, 0, ""},
 		{"a DS of a new algorithm handed over though a name server fell back", kindOf("algorithm/conservative"), family{may: may{faultFallBack: 1}}, tweak{stored: handOver}, 0, ""},
 		{"no rescue", unrescued(ksk), family{may: may{faultReplace: 1}, ttl: other}, tweak{}, int(other[inKeys][0]), ""},
@@ -299,6 +300,16 @@ func expectedKeys(b *bench, found []Key) []Key {
 		return found
 	}
 	return b.saved.Roll.Keys
+}
+
+// unpublishOn does the rest of a step that was killed halfway through unpublishing.
+func unpublishOn(b *bench) {
+	if intent := b.saved.Roll.Intent; intent == nil || intent.Commands[0].Verb != VerbUnpublish {
+		return
+	}
+	if done, _, ok := b.saved.Roll.Intent.progress(b.keys); ok && done > 0 {
+		carryOut(b)
+	}
 }
 
 // carryOut does what an open intent says before anything is looked at.

@@ -49,6 +49,12 @@ type Command struct {
 	Key  Key  `json:"key"`
 }
 
+// takesAway says whether the command ends something that caches may rely on: a
+// key in the DNSKEY set, its signatures, or both.
+func (c Command) takesAway() bool {
+	return c.Verb == VerbUnpublish || c.Verb == VerbDeactivate || c.Verb == VerbRemove
+}
+
 // Signer is PowerDNS as the engine needs it. None of its answers but those of
 // Inventory is believed: after Do returns, or fails, only Inventory tells the truth.
 type Signer interface {
