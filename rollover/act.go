@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,10 +35,6 @@ func (v *visit) intend(ctx context.Context) {
 	if len(commands) == 0 {
 		return
 	}
-	if err := v.refreshContents(ctx, *step); err != nil {
-		v.fail(err)
-		return
-	}
 	v.roll.Phase = PhaseActing
 	v.roll.Intent = &Intent{
 		Step: step.Name, Before: inv.Keys, Commands: commands, Rectify: step.rectifies(), ZoneKind: inv.Kind, GoOn: v.entering.GoOn, Since: v.engine.Now().Wall,
@@ -54,20 +51,38 @@ func (v *visit) known(ctx context.Context) (Inventory, error) {
 	return v.read(ctx)
 }
 
-// refreshContents reads the zone's records again before it changes who signs
-// data: a record with a larger TTL may have come in since start, and pdnsutil
-// and databases change records without changing the SOA serial.
-func (v *visit) refreshContents(ctx context.Context, step Step) error {
-	changes := func(a Action) bool { return a.Verb == activate || a.Verb == activateEntry || a.Verb == deactivate }
-	if !slices.ContainsFunc(step.Actions, changes) || !v.roll.signsData() {
-		return nil
+// reread reads the zone's records again before a step that changes who signs
+// data, or has waited for data: a record with a larger TTL may have come in since
+// start, and pdnsutil and databases change records without changing the SOA
+// serial. If one has, the wait was too short.
+func (v *visit) reread(ctx context.Context, kind Kind, s Sighting, verdict Verdict) Verdict {
+	step := verdict.Enter
+	if step == nil || !step.concernsData() || !v.roll.signsData() {
+		return verdict
 	}
 	c, err := v.engine.Signer.Contents(ctx, v.dossier.Zone)
 	if err != nil {
-		return fmt.Errorf("reading the records of %s for their largest TTL: %w", v.dossier.Zone, err)
+		v.fail(fmt.Errorf("reading the records of %s for their largest TTL: %w", v.dossier.Zone, err))
+		return verdict
 	}
-	v.dossier.Ledger.learnContents(c, v.engine.Now().Wall)
-	return nil
+	ledger := &v.dossier.Ledger
+	known := ledger.ZoneTTL
+	ledger.learnContents(c, v.engine.Now().Wall)
+	at, err := kind.index(v.roll.Step)
+	if err != nil || verdict.GoOn != "" || ledger.ZoneTTL <= known {
+		return verdict
+	}
+	if need := kind.unmet(v.roll, at, *ledger, s, v.setting.Policy); need != nil {
+		return Verdict{Need: need}
+	}
+	return verdict
+}
+
+// concernsData says whether the step changes who signs data, or waits until all
+// caches have data with some property.
+func (s Step) concernsData() bool {
+	return slices.ContainsFunc(s.Actions, func(a Action) bool { return a.Verb == activate || a.Verb == activateEntry || a.Verb == deactivate }) ||
+		slices.ContainsFunc(s.Waits, func(w Wait) bool { return w.Record == RecordData && w.Strength == StrengthSettled })
 }
 
 // signsData says whether a key of either side signs data, or will when it is made.
@@ -179,6 +194,9 @@ func (a *actor) do(ctx context.Context, c Command) error {
 // applied notes that all commands are in effect.
 func (a *actor) applied(made []Key) {
 	a.intent.Applied = true
+	if kind, err := a.kind(); err == nil { // else the next look blocks
+		a.roll.restart(kind.statements(), a.intent.Commands)
+	}
 	a.roll.Keys, a.roll.Need = a.inv.Keys, nil
 	if len(made) > 0 {
 		a.roll.New = withRole(made, a.roll.SpecNew)
@@ -186,6 +204,35 @@ func (a *actor) applied(made []Key) {
 	a.roll.Old = current(a.roll.Old, a.inv.Keys)
 	a.roll.New = current(a.roll.New, a.inv.Keys)
 	a.dirty = true
+}
+
+// restart forgets for how long servers have been without what PowerDNS had up
+// to now: each of them could take it over at any moment between two looks, and
+// lose it again. What ends at the source is counted from there.
+func (r *Roll) restart(statements []Statement, commands []Command) {
+	held := maps.Clone(r.Held)
+	for _, st := range statements {
+		if slices.ContainsFunc(commands, func(c Command) bool { return r.ends(st, c) }) {
+			delete(held, st.String())
+		}
+	}
+	r.Held = held
+}
+
+// ends says whether a command ends at the source what the statement says is gone.
+func (r *Roll) ends(st Statement, c Command) bool {
+	return slices.ContainsFunc(st.Properties, func(p Property) bool {
+		if !slices.ContainsFunc(r.sideFor(p, st.Record), c.concerns) {
+			return false
+		}
+		switch {
+		case st.Record == RecordDNSKEY && p.Verb == lacks:
+			return c.Key.Published && (c.Verb == VerbUnpublish || c.Verb == VerbRemove)
+		case st.Record != RecordDS && p.Verb == notSignedBy:
+			return c.Key.Active && (c.Verb == VerbDeactivate || c.Verb == VerbRemove)
+		}
+		return false
+	})
 }
 
 // withRole gives keys that were made the role they were made for.

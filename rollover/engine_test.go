@@ -359,6 +359,14 @@ func TestLongGapEarnsMaxGap(t *testing.T) {
 	if h = h.After("good", at, p); h.Earned != 0 {
 		t.Errorf("a clock that went back across a reboot earned %s", h.Earned)
 	}
+	for margin, earned := range map[time.Duration]time.Duration{0: 0, time.Minute: time.Minute, 100 * time.Hour: p.MaxGap} {
+		at, p.Margin = rollover.Instant{Wall: time.Unix(1e9, 0), BootID: "a"}, margin
+		h = rollover.Holding{}.After("good", at, p)
+		at = rollover.Instant{Wall: time.Unix(1e9, 0).Add(3 * time.Hour), BootID: "b"}
+		if h = h.After("good", at, p); h.Earned != earned {
+			t.Errorf("with margin %s, a reboot and three hours earned %s, expected %s", margin, h.Earned, earned)
+		}
+	}
 }
 
 // The parent that showed the DS, lost it, and shows it again starts anew, and

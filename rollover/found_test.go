@@ -2,6 +2,7 @@ package rollover_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -339,4 +340,102 @@ func TestPlanMakesTheNewKeyOnce(t *testing.T) {
 			t.Errorf("%s: %d keys are made, expected %d:\n%s", order.Type, n, len(d.Roll.SpecNew), all)
 		}
 	}
+}
+
+// The TTL of the DNSKEY set is lowered after the switch, before anybody has
+// looked: caches may hold what new alone signed for as long as the TTL was before.
+func TestRevertAfterTheTTLWasLowered(t *testing.T) {
+	w := rollovertest.New("split", rollovertest.TTLs{DS: unit, DNSKEY: 30 * unit, Data: unit})
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "submit")
+	w.Lag = map[string]time.Duration{"ns1": 2 * unit, "ns2": 2 * unit}
+	toStep(t, w, p, "switch")
+	whole(t, w, 3*unit)
+	w.Lag = map[string]time.Duration{}
+	w.SetTTL(rollovertest.TTLs{DS: unit, DNSKEY: unit, Data: unit})
+	whole(t, w, unit)
+	if err := revert(w, false); err != nil {
+		t.Fatal(err)
+	}
+	for range 60 {
+		ungated(t, w, p)
+		w.ServeParent(p)
+		whole(t, w, unit)
+	}
+	if w.Roll().State != rollover.StateCancelled {
+		t.Errorf("%s: %+v", w.Roll().State, w.Roll().Need)
+	}
+}
+
+// A name server takes the keys of a new algorithm over late, and loses them
+// again, all between two looks: that nobody has shown them counts from when
+// PowerDNS has them no more.
+func TestGoneCountsFromWhenItWasTakenAway(t *testing.T) {
+	w := rollovertest.New("split", rollovertest.TTLs{DS: unit, DNSKEY: 30 * unit, Data: 3 * unit})
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "algorithm", Algorithm: 15})
+	toStep(t, w, p, "sign")
+	whole(t, w, 10*unit) // it has arrived everywhere
+	w.Lag = map[string]time.Duration{"ns1": 30*unit - time.Second, "ns2": 30*unit - time.Second}
+	toStep(t, w, p, "publish")
+	if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		ungated(t, w, p)
+		whole(t, w, unit)
+	}
+	lose(t, w)
+	for range 100 {
+		ungated(t, w, p)
+		whole(t, w, unit)
+	}
+	if w.Roll().State != rollover.StateCancelled {
+		t.Errorf("%s: %+v", w.Roll().State, w.Roll().Need)
+	}
+}
+
+// lose lets the name servers go back to what they had without the new keys.
+func lose(t *testing.T, w *rollovertest.World) {
+	t.Helper()
+	now := w.Keys
+	w.Keys = slices.Clone(now)
+	for i := range w.Keys {
+		w.Keys[i].Published = w.Keys[i].Published && w.Keys[i].Algorithm != 15
+	}
+	w.Lag = map[string]time.Duration{}
+	w.SetTTL(w.TTL)
+	whole(t, w, 0)
+	w.Keys = now
+}
+
+// ungated is one tick without the gates, so that the table alone decides.
+func ungated(t *testing.T, w *rollovertest.World, p rollover.Policy) {
+	t.Helper()
+	e := w.Engine(p)
+	e.Ungate()
+	if _, err := e.Tick(context.Background(), []string{rollovertest.Zone}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Old has stopped signing, and the parent is seen without its DS: nobody is
+// asked to put it back.
+func TestNoDSOfAKeyThatStoppedIsAskedFor(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	p := tight()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "submit")
+	w.Lag = map[string]time.Duration{"ns1": 2 * unit, "ns2": 2 * unit} // nothing is earned yet
+	toStep(t, w, p, "switch")
+	whole(t, w, 40*unit)
+	w.SetDS([]rollover.DS{dsOfKey(w.Roll().New[0])})
+	whole(t, w, unit)
+	tickDue(t, w, p)
+	if todo := w.Roll().Parent(p); len(todo.Add)+len(todo.Remove) > 0 || len(todo.Keep) != 1 {
+		t.Errorf("at the parent keep %v, add %v, remove %v", todo.Keep, todo.Add, todo.Remove)
+	}
+	drive(t, w, p, 200)
+	finished(t, w)
 }

@@ -102,7 +102,7 @@ func Kinds() []Kind {
 			Type: "ksk", Method: "double-ds-cds", Role: KSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: "double-signature-cds", Cancel: "ksk-cds",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
-				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"submit", after{Seen(RecordDNSKEY, Has(New))}, do{AskParent(Old, New)}},
 				{"switch", after{Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
 				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{Remove(Old), AskParent(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
@@ -112,7 +112,7 @@ func Kinds() []Kind {
 			Type: "ksk", Method: "double-signature-cds", Role: KSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.1", Cancel: "ksk-cds",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
-				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"submit", after{Seen(RecordDNSKEY, Has(New))}, do{AskParent(Old, New)}},
 				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New)), Settled(RecordDS, Has(New))}, do{Deactivate(Old), Remove(Old), AskParent(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
 			},
@@ -121,7 +121,7 @@ func Kinds() []Kind {
 			Type: "csk", Method: "double-ds-cds", Role: CSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: "double-signature-cds", Cancel: "csk-cds",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
-				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"submit", after{Seen(RecordDNSKEY, Has(New))}, do{AskParent(Old, New)}},
 				{"switch", after{Settled(RecordDNSKEY, Has(New)), Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
 				{"retire", after{Settled(RecordDNSKEY, SignedBy(New)), Settled(RecordData, SignedBy(New), NotSignedBy(Old))}, do{Remove(Old), AskParent(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
@@ -131,7 +131,7 @@ func Kinds() []Kind {
 			Type: "csk", Method: "double-signature-cds", Role: CSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.1", Cancel: "csk-cds",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
-				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
+				{"submit", after{Seen(RecordDNSKEY, Has(New))}, do{AskParent(Old, New)}},
 				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New)), Settled(RecordDS, Has(New)), Settled(RecordData, SignedBy(New))}, do{Deactivate(Old), Remove(Old), AskParent(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
 			},

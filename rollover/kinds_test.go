@@ -179,6 +179,9 @@ func enter(w *rollovertest.World, r *rollover.Roll, step rollover.Step, p rollov
 		}
 	}
 	r.Keys, r.Step = slices.Clone(w.Keys), step.Name
+	for i := range r.Old {
+		r.Old[i] = stateOf(w, r.Old[i])
+	}
 	for _, a := range step.Actions {
 		if a.Verb == "ask parent" {
 			r.Ask = &rollover.Ask{Sides: a.Sides}

@@ -20,6 +20,9 @@ type Ledger struct {
 	// Signed is, for each server of the parent, the inception of the newest
 	// signature that a proven answer of it had: an older one is a replay.
 	Signed map[string]time.Time `json:"signed,omitempty"`
+	// Recent is, for each record, the largest TTL in seconds that any server showed
+	// in the last look: what came in since may have been served with it.
+	Recent map[Record]uint32 `json:"recent,omitempty"`
 }
 
 // LedgerEntry is one version of one record on one server. Exactly one of
@@ -41,20 +44,45 @@ type LedgerEntry struct {
 // twice its TTL if that is longer (RFC 8767 caches aside, nothing lives longer).
 const keepLedger = 14 * 24 * time.Hour
 
-// learn adds what one look showed.
+// learn adds what one look showed. A version may have been served since the
+// look before with the TTL of then, if that was lowered before this one.
 func (l *Ledger) learn(s Sighting) {
-	for _, v := range s.Servers {
-		e := LedgerEntry{Server: v.Address, First: s.At.Wall, Last: s.At.Wall, Seen: s.At}
-		if v.DNSKEY != nil {
-			l.add(e.of(RecordDNSKEY, v.DNSKEY.TTL, v))
+	recent := map[Record]uint32{}
+	for _, record := range []Record{RecordDNSKEY, RecordData, RecordDS} {
+		before := l.Recent[record]
+		var now []uint32
+		for _, v := range s.Servers {
+			ttl, shown := v.ttl(record)
+			switch {
+			case shown:
+				e := LedgerEntry{Server: v.Address, First: s.At.Wall, Last: s.At.Wall, Seen: s.At}
+				l.add(e.of(record, max(ttl, before), v))
+			case v.Role == record.on():
+				ttl = before // it did not answer, or was not asked
+			default:
+				continue
+			}
+			now = append(now, ttl)
 		}
-		if v.Data != nil {
-			l.add(e.of(RecordData, v.Data.TTL, v))
-		}
-		if v.DS != nil {
-			l.add(e.of(RecordDS, v.DS.TTL, v))
+		recent[record] = before
+		if len(now) > 0 {
+			recent[record] = slices.Max(now)
 		}
 	}
+	l.Recent = recent
+}
+
+// ttl is the TTL in seconds of what a server showed of a record.
+func (v ServerSighting) ttl(record Record) (ttl uint32, shown bool) {
+	switch {
+	case v.missing(record):
+		return 0, false
+	case record == RecordDNSKEY:
+		return v.DNSKEY.TTL, true
+	case record == RecordData:
+		return v.Data.TTL, true
+	}
+	return v.DS.TTL, true
 }
 
 // of is an entry for one record of what a server showed.

@@ -67,7 +67,7 @@ func (r *Roll) hold(st Statement, s Sighting, p Policy) map[string]Holding {
 	for _, v := range r.counting(st.Record, s) {
 		was := r.Held[st.String()][v.place()]
 		verdict, detail := r.judge(st, v, s, p)
-		out[v.place()] = was.after(verdict, detail, s.At, p.MaxGap)
+		out[v.place()] = was.after(verdict, detail, s.At, p.counts(was.Last, s.At))
 	}
 	return out
 }
@@ -140,16 +140,19 @@ func (k Kind) newSigns(at int) bool {
 	return false
 }
 
-// unmet is why the step after at cannot be entered yet, nil if it can.
+// unmet is why the step after at cannot be entered yet, nil if it can. What
+// earlier steps relied on stays under watch as long as something is still to be
+// taken away; what a DS rests on as long as the parent is told what to have.
 func (k Kind) unmet(r *Roll, at int, l Ledger, s Sighting, p Policy) *Need {
 	step := k.Steps[at+1]
 	need := &Need{Next: step.Name}
 	for _, w := range step.Waits {
 		need.weigh(r, w, l, s, p)
 	}
-	if step.TakesAway() || k.asksFirst(at) {
-		for _, done := range k.Steps[:at+1] {
-			for _, w := range done.Waits {
+	takes := step.TakesAway() || k.asksFirst(at)
+	for _, done := range k.Steps[:at+1] {
+		for _, w := range done.Waits {
+			if takes || r.Ask != nil && w.Record != RecordDS && !w.Courtesy {
 				need.watch(r, w, l, s, p)
 			}
 		}

@@ -83,22 +83,23 @@ func (r *Roll) wanted(p Policy) []DS {
 			if !k.Role.SignsKeys() {
 				continue
 			}
-			out = append(out, r.recordsOf(k, p)...)
+			out = append(out, r.recordsOf(k, p, side == New || k.Active)...)
 		}
 	}
 	return out
 }
 
-// recordsOf is the DS records of one key: of the configured digest types, and
-// those that the parent has of it already and that are right.
-func (r *Roll) recordsOf(k Key, p Policy) []DS {
+// recordsOf is the DS records of one key: of the configured digest types if it
+// signs or is to sign, for a DS of a key that has stopped helps nobody; and those
+// that the parent has of it already and that are right.
+func (r *Roll) recordsOf(k Key, p Policy, signs bool) []DS {
 	var out []DS
 	for _, digestType := range []uint8{2, 4} {
 		d, err := k.DNSKEY().DS(r.Zone, digestType)
 		if err != nil {
 			continue
 		}
-		asked := slices.Contains(p.DSDigests, digestType)
+		asked := signs && slices.Contains(p.DSDigests, digestType)
 		if asked || slices.Contains(r.DSSeen, d) {
 			out = append(out, d)
 		}

@@ -37,6 +37,16 @@ func DefaultPolicy() Policy {
 	}
 }
 
+// counts is the most that the time from one look to the next counts. Across boots
+// only the wall clock tells, and that may have been set in between: it earns no
+// more than the margin makes up for.
+func (p Policy) counts(last, at Instant) time.Duration {
+	if at.BootID != last.BootID || at.BootID == "" {
+		return min(p.MaxGap, p.Margin)
+	}
+	return p.MaxGap
+}
+
 // forever is a wait that nobody lives to see the end of.
 const forever time.Duration = math.MaxInt64
 

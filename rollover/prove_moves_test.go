@@ -199,13 +199,18 @@ func (m *mover) ticks() {
 	if m.shapes[m.from.shape].roll.State != StateActive {
 		return
 	}
+	m.validators(m.tickWith)
+}
+
+// validators yields each DS set that a validator which is asked may have in its cache.
+func (m *mover) validators(yield func(variant)) {
 	if m.policy.Evidence != EvidenceResolver {
-		m.tickWith(variant{})
+		yield(variant{})
 		return
 	}
 	m.from.cacheable(func(v uint8) {
 		if m.versions[v].record == inDS {
-			m.tickWith(variant{validator: v})
+			yield(variant{validator: v})
 		}
 	})
 }
@@ -216,10 +221,12 @@ func (m *mover) tickWith(v variant) {
 		m.killed(v, w, plain.ops)
 	}
 	if w := m.from; plain.did > 0 && w.spend(faultLie) {
-		for v.lie = doneButFail; v.lie <= notDone; v.lie++ {
-			m.ticked(v, w, moveTick, faultLie)
+		for v.lieAt = 1; v.lieAt <= plain.did; v.lieAt++ {
+			for v.lie = doneButFail; v.lie <= notDone; v.lie++ {
+				m.ticked(v, w, moveTick, faultLie)
+			}
 		}
-		v.lie = honest
+		v.lie, v.lieAt = honest, 0
 	}
 	if w := m.from; w.spend(faultSilent) {
 		for v.silent = 1; v.silent <= 4; v.silent++ {
@@ -230,16 +237,20 @@ func (m *mover) tickWith(v variant) {
 	if w := m.from; w.spend(faultForged) {
 		for _, has := range []uint8{maskOf(m.new), maskOf(m.new) | maskOf(m.old), maskOf(m.old)} {
 			v.forged = m.version(version{record: inDS, has: has & m.pointable()}, w.ttl)
-			if m.family.unseen || !m.from.possible(v.forged) {
+			if m.family.unseen || !m.possible(v.forged) {
 				m.ticked(v, w, moveTick, faultForged)
 			}
 		}
 	}
 }
 
-// possible says whether somebody serves a version, or may have it cached.
-func (w *world) possible(v uint8) (found bool) {
-	w.cacheable(func(o uint8) { found = found || o == v })
+// possible says whether somebody serves a DS set, with whatever TTL, or may have it cached.
+func (m *mover) possible(forged uint8) (found bool) {
+	set := m.versions[forged]
+	m.from.cacheable(func(o uint8) {
+		v := m.versions[o]
+		found = found || v.record == inDS && v.has == set.has && v.by == set.by
+	})
 	return found
 }
 
@@ -280,13 +291,21 @@ func (m *mover) ticked(v variant, w world, kind moveKind, f fault) outcome {
 	w.shape, w.ledger, w.table, w.held = out.shape, out.ledger, out.table, out.held
 	if out.looked {
 		w.gap, w.skew, w.flags = 0, 0, w.flags&^rebooted
-		w.unseen &= silence[v.silent]
+		w.unseen &= silence[v.silent] | m.masked(v)
 	}
 	if out.did > 0 {
 		w.flags &^= byHand
 	}
 	m.to(mv, w, blameTool)
 	return out
+}
+
+// masked is the places that forged answers hide.
+func (mover) masked(v variant) uint8 {
+	if v.forged == 0 {
+		return 0
+	}
+	return 1<<p1DS | 1<<p2DS
 }
 
 // vacant is a role that had an active key at the start and has none, so that
@@ -432,7 +451,11 @@ func (m *mover) hands() {
 		m.ordered(orderCancel, w)
 	}
 	if w := m.from; !s.roll.State.Ended() && w.spend(faultRevert) {
-		m.ordered(orderRevert, w)
+		order := uint8(orderRevert)
+		if m.tweak.rash {
+			order = orderRevertUnchanged
+		}
+		m.ordered(order, w)
 	}
 	if meddled || s.roll.State.Ended() || m.from.flags&hurt != 0 {
 		return
@@ -458,13 +481,18 @@ func (m *mover) hidden(w world) {
 	}
 }
 
+// ordered yields the world after an order. One that is killed has stored it or
+// not: there is nothing in between.
 func (m *mover) ordered(order uint8, w world) {
-	out := m.tick(&w, variant{}, order)
-	if out.refused {
-		return
-	}
-	w.shape, w.held = out.shape, out.held
-	m.to(move{kind: moveOrder, at: order}, w, blameTool)
+	m.validators(func(v variant) {
+		out := m.tick(&w, v, order)
+		if out.refused {
+			return
+		}
+		after := w
+		after.shape, after.held = out.shape, out.held
+		m.to(move{kind: moveOrder, at: order, variant: v}, after, blameTool)
+	})
 }
 
 // edits yields every change of one key of either side or of a stranger's.

@@ -21,6 +21,7 @@ type tweak struct {
 	stored      func(*bench) // after it
 	believeExit bool
 	noIntent    bool
+	rash        bool // the operator says that nobody was told what the parent was asked for last
 }
 
 // mutant is the program without one guard, in the circumstances that need it.
@@ -107,6 +108,7 @@ func guardMutants() []mutant {
 		{"TTL of now instead of high water: DS", ksk, family{may: may{faultTTLDS: 1}, high: 1 << inDS}, tweak{load: forgetTTL}, 0, ""},
 		{"TTL of now instead of high water: DNSKEY", ksk, family{may: may{faultTTLKeys: 1}, high: 1 << inKeys}, tweak{load: forgetTTL}, 0, ""},
 		{"TTL of now instead of high water: data", zsk, family{may: may{faultTTLData: 1}, high: 1 << inData}, tweak{load: forgetTTL}, 0, ""},
+		{"TTL as it is when a version is first seen", ksk, family{may: may{faultTTLKeys: 1, faultRevert: 1}, high: 1 << inKeys}, tweak{load: forgetRecent}, 0, ""},
 		{"TTL of the names looked at instead of the largest of the zone", zsk, family{ttl: wide}, tweak{load: forgetZone, contents: sampled}, 0, ""},
 		{"records not read again before the signer changes", zsk, family{may: may{faultTTLData: 1}}, tweak{contents: firstContents}, 0, ""},
 		{"records not read again before new signs", csk, family{may: may{faultTTLData: 1}}, tweak{contents: firstContents}, 0, ""},
@@ -118,8 +120,8 @@ func guardMutants() []mutant {
 		{"what earlier steps relied on is not watched", ksk, family{may: may{faultFallBack: 1}}, tweak{kinds: unwatched}, 0, ""},
 		{"what fell back is good as soon as it is back", ksk, family{may: may{faultFallBack: 1}}, tweak{kinds: watchedSeen}, 0, ""},
 		{"deadline by wall clock", ksk, family{may: may{faultForward: 1}, ttl: wide}, tweak{policy: uncapped, clock: wallOnly}, 0, ""},
-		{"a gap counts in full", ksk, family{may: may{faultForward: 1, faultReboot: 1}, policy: withMargin, ttl: wide}, tweak{policy: uncapped}, 0, ""},
-		{"no margin", ksk, family{may: may{faultForward: 1, faultReboot: 1}, policy: withMargin, ttl: wide}, tweak{policy: func(p *Policy) { p.Margin = 0 }}, 0, ""},
+		{"a gap counts in full", ksk, family{may: may{faultForward: 1, faultReboot: 1}, policy: withMargin, ttl: wide}, tweak{policy: uncapped, clock: wallOnly}, 0, ""},
+		{"a gap over a reboot counts in full though no margin makes up for it", ksk, family{may: may{faultForward: 1, faultReboot: 1}, ttl: wide}, tweak{clock: wallOnly}, 0, ""},
 		{"digest not compared", ksk, family{may: may{faultTypo: 1}}, tweak{look: readTypo}, 0, ""},
 		{"parent's answers not proven", ksk, family{may: may{faultForged: 1}, policy: withValidator}, tweak{policy: func(p *Policy) { p.Evidence = EvidencePlain }}, 0, ""},
 		{"exit code believed", zsk, family{may: may{faultLie: 1}}, tweak{believeExit: true}, 0, ""},
@@ -128,6 +130,12 @@ func guardMutants() []mutant {
 		{"intent not stored", zsk, family{may: may{faultCrash: 1}}, tweak{noIntent: true}, 0, ""},
 		{"open intent carried out without a look", ksk, family{may: may{faultCrash: 1, faultFlap: 1}}, tweak{load: carryOut}, 0, ""},
 		{"a key unpublished half done goes on without a look", kindOf("algorithm/conservative"), family{may: may{faultCrash: 1, faultFallBack: 1}, lenient: true}, tweak{load: unpublishOn}, 0, ""},
+		{"gone is counted from before it was taken away", kindOf("algorithm/conservative"), family{may: may{faultCancel: 1, faultFallBack: 1}}, tweak{stored: keepEnded}, 0, ""},
+		{"revert of an unsign while the parent may still remove the DS", kindOf("unsign/ds-first"), family{may: may{faultRevert: 1}}, tweak{rash: true}, 0, ""},
+		{"what a DS rests on is not watched to the end", ksk, family{may: may{faultFallBack: 1}, urgent: true}, tweak{stored: notGone}, 0, ""},
+		{"urgent, with CDS, before a name server shows the new key", courteousSubmit(kindOf("ksk/double-ds-cds")), family{may: may{faultEdit: 1}, urgent: true}, tweak{}, 0, ""},
+		{"records not read again before what has waited for data", zsk, family{may: may{faultCancel: 1, faultSwitch: 1, faultTTLData: 1}}, tweak{contents: firstInCancel}, 0, ""},
+		{"revert while what the parent was asked for may come", kindOf("ksk/double-signature"), family{may: may{faultRevert: 1}}, tweak{rash: true}, 0, ""},
 		{"a first DS handed over though a name server fell back", kindOf("sign/ds-last"), family{may: may{faultFallBack: 1}}, tweak{stored: handOver}, 0, ""},
 		{"a DS of a new algorithm handed over though a name server fell back", kindOf("algorithm/conservative"), family{may: may{faultFallBack: 1}}, tweak{stored: handOver}, 0, ""},
 		{"no rescue", unrescued(ksk), family{may: may{faultReplace: 1}, ttl: other}, tweak{}, int(other[inKeys][0]), ""},
@@ -174,6 +182,48 @@ func forgetTTL(b *bench) {
 		e.TTL = b.proof.ttl(uint8(slices.Index(recordNames[:], e.Record)), b.world.ttl)
 	}
 	b.saved.Ledger.ZoneTTL = b.proof.ttl(inData, b.world.ttl)
+}
+
+// forgetRecent lets the ledger know nothing of what a version was served with
+// before it was seen.
+func forgetRecent(b *bench) { b.saved.Ledger.Recent = nil }
+
+// firstInCancel is what a cancel would know that does not read the records again.
+func firstInCancel(b *bench, c *Contents) {
+	if strings.HasPrefix(b.saved.Roll.Kind, "cancel/") {
+		firstContents(b, c)
+	}
+}
+
+// notGone forgets that what earlier steps relied on is not there any more.
+func notGone(b *bench) {
+	if n := b.saved.Roll.Need; n != nil {
+		n.Gone, n.Anew = false, false
+	}
+}
+
+// courteousSubmit takes for a courtesy that servers show the new key before the
+// parent is asked.
+func courteousSubmit(k Kind) Kind {
+	k = reworked(k)
+	for i := range k.Steps {
+		if k.Steps[i].Name == "submit" {
+			k.Steps[i].Waits = []Wait{Courtesy(Seen(RecordDNSKEY, Has(New)))}
+		}
+	}
+	return k
+}
+
+// keepEnded gives back the hold times that ended with what was taken away.
+func keepEnded(b *bench) {
+	for st, servers := range b.proof.decode(b.world) {
+		for server, was := range servers {
+			if now := b.saved.Roll.Held[st][server]; now.Good && now.Earned < was.Earned {
+				now.Earned = was.Earned
+				b.saved.Roll.Held[st][server] = now
+			}
+		}
+	}
 }
 
 func forgetZone(b *bench) { b.saved.Ledger.ZoneTTL = 0 }
@@ -268,9 +318,9 @@ func pastWaits(table []Kind, r *Roll, change func([]Wait) []Wait) []Kind {
 
 func uncapped(p *Policy) { p.MaxGap = 100 * proofUnit }
 
-// wallOnly hides the boot clock.
+// wallOnly takes the wall clock for the boot clock.
 func wallOnly(at Instant) Instant {
-	at.BootID = ""
+	at.BootID, at.Boot = lastLook.BootID, lastLook.Boot+at.Wall.Sub(lastLook.Wall)
 	return at
 }
 

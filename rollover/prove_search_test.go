@@ -54,6 +54,8 @@ type family struct {
 	many, broad bool
 	// lenient validators want one algorithm, strict ones every one of the set.
 	lenient bool
+	// urgent is a rollover without courtesies.
+	urgent bool
 	// unseen lets servers flap and TTLs change between two looks unnoticed.
 	unseen bool
 }
@@ -225,14 +227,17 @@ func (p *proof) ledgerID(l Ledger) uint8 {
 
 // sum is what a ledger knows: the largest TTL of each version, whoever served it.
 func (p *proof) sum(l Ledger) string {
-	ttls := make([]uint32, len(p.versions)+1)
+	ttls := make([]uint32, len(p.versions)+3)
 	ttls[0] = l.ZoneTTL
+	for i, record := range recordNames {
+		ttls[1+i] = l.Recent[record]
+	}
 	for _, e := range l.Entries {
 		id, ok := p.sightingIDs[seen{e.DS, e.DNSKEY, e.Data}]
 		if !ok {
 			panic("the ledger holds what was not seen here")
 		}
-		ttls[id+1] = max(ttls[id+1], e.TTL)
+		ttls[id+3] = max(ttls[id+3], e.TTL) // numbers of versions begin with 1
 	}
 	var out []byte
 	for i, ttl := range ttls {
@@ -245,7 +250,7 @@ func (p *proof) sum(l Ledger) string {
 
 func (p *proof) newLedger(l Ledger) uint8 {
 	full := Roll{Zone: proofZone, Old: p.old, New: p.new}
-	key := fmt.Append(nil, l.ZoneTTL)
+	key := fmt.Append(nil, l.ZoneTTL, l.Recent)
 	for _, record := range recordNames {
 		key = fmt.Append(key, " ", l.largest(record, func(LedgerEntry) bool { return true }))
 	}
@@ -299,7 +304,7 @@ func (p *proof) first() world {
 	w.reg = p.version(version{record: inDS, has: p.ds}, w.ttl)
 	w.serve = [places]uint8{src[0], src[1], src[0], src[1], w.reg, w.reg}
 	roll := Roll{
-		Zone: proofZone, Type: p.kind.Type, Method: p.kind.Method, Kind: p.kind.Name(), State: StateActive,
+		Zone: proofZone, Urgent: p.family.urgent, Type: p.kind.Type, Method: p.kind.Method, Kind: p.kind.Name(), State: StateActive,
 		Old: p.old, SpecNew: p.spec, Keys: p.list(p.start), DSSeen: p.shown(w.reg).DS.Set,
 	}
 	ledger := Ledger{ZoneTTL: p.ttl(inData, w.ttl)}
@@ -403,12 +408,38 @@ func (p *proof) live() result {
 			}
 			at = p.next[at]
 		}
+		if at == uint32(i) {
+			if bad := p.ending(at); bad != "" {
+				return result{bad, p.story(at)}
+			}
+		}
 		ends[at] = true
 		for _, id := range path {
 			ends[id] = true
 		}
 	}
 	return result{}
+}
+
+// ending is what is wrong with the zone when a rollover has ended and everything
+// has arrived; empty if it is what it was to become.
+func (p *proof) ending(at uint32) string {
+	for p.next[at] != at {
+		at = p.next[at]
+	}
+	w, roll := &p.worlds[at], p.shapes[p.worlds[at].shape].roll
+	ds := p.versions[w.reg]
+	secure := roll.Type != "unsign" && roll.Type != "sign" || (roll.Type == "sign") == (roll.State == StateDone)
+	keys, data := p.source(p.tables[w.table])
+	switch {
+	case p.meddled(w), w.flags&(astray|unasked) != 0:
+		return "" // what somebody else has changed is for him to mend
+	case !secure && ds.has != 0:
+		return "it ends with a DS of a zone that is not signed: " + p.describe(ds)
+	case secure && (!p.chained(ds, keys) || !p.signed(keys, data)):
+		return fmt.Sprintf("it ends with %s, %s and %s", p.describe(ds), p.describe(keys), p.describe(data))
+	}
+	return ""
 }
 
 func (p *proof) stuck(w *world) string {

@@ -145,7 +145,10 @@ func (p *proof) relevant(r Roll) []int {
 		return nil
 	}
 	add(kind.Steps[at+1:])
-	if slices.ContainsFunc(kind.Steps[at+1:], Step.TakesAway) || kind.asksFirst(at) {
+	asks := func(s Step) bool {
+		return slices.ContainsFunc(s.Actions, func(a Action) bool { return a.Verb == askParent })
+	}
+	if slices.ContainsFunc(kind.Steps[at+1:], Step.TakesAway) || slices.ContainsFunc(kind.Steps, asks) {
 		add(without(kind, func(w Wait) bool { return w.Courtesy }).Steps[:at+1])
 	}
 	if kind.Rescue != "" && !kind.newSigns(at) {
@@ -249,7 +252,8 @@ func (p *proof) now(w *world) Instant {
 type variant struct {
 	kill      uint8 // at this input or output, counted from 1
 	after     bool  // when its effect has happened
-	lie       lie   // of the first command to pdnsutil
+	lie       lie   // of one command to pdnsutil
+	lieAt     uint8 // which one, counted from 1
 	silent    uint8 // server that does not answer, counted from 1
 	forged    uint8 // version of the DS set that is forged into all answers of the parent
 	validator uint8 // version of the DS set that the validator has in its cache
@@ -367,12 +371,14 @@ var proofOrders = []struct {
 	{"resume", func(e *Engine) error { return e.Resume(context.Background(), proofZone, "") }},
 	{"cancel", func(e *Engine) error { return e.Cancel(context.Background(), proofZone, "") }},
 	{"revert", func(e *Engine) error { return e.Revert(context.Background(), Back{Zone: proofZone}) }},
+	{"revert --parent-unchanged", func(e *Engine) error { return e.Revert(context.Background(), Back{Zone: proofZone, Unchanged: true}) }},
 }
 
 const (
 	orderResume = iota + 1
 	orderCancel
 	orderRevert
+	orderRevertUnchanged
 )
 
 // bench is the world as the engine meets it in one tick.
@@ -432,7 +438,7 @@ func (b *bench) Contents(context.Context, string) (Contents, error) {
 func (b *bench) Do(_ context.Context, _ string, c Command) error {
 	b.did++
 	lying := honest
-	if b.did == 1 {
+	if b.did == b.variant.lieAt {
 		lying = b.variant.lie
 	}
 	before := b.shownKeys()

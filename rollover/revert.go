@@ -144,8 +144,8 @@ func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
 			behind = "its DS set cannot be believed: " + s.Servers[i].DS.unvalidated()
 		case o.Role == RoleChild:
 			behind = r.unlike(o)
-		case !b.Unchanged && r.onItsWay(o):
-			return fmt.Errorf("%w: the parent was asked for the DS of the new key alone, and %s has %s: wait until every server of the parent shows it; or, if %s: --parent-unchanged", ErrRefused, o.Server, tags(o.DS.Set), v.untold())
+		case !b.Unchanged && r.onItsWay(o, v.setting.Policy):
+			return fmt.Errorf("%w: the parent was asked for %s, and %s has DS %s: wait until every server of the parent shows it; or, if %s: --parent-unchanged", ErrRefused, r.Ask, o.Server, tags(o.DS.Set), v.untold())
 		}
 		if behind != "" {
 			return fmt.Errorf("%w: %s of %s is behind (%s): going back begins when the last change has arrived everywhere; look with `rollover advance --zone %s`, and try again", ErrRefused, o.Server, r.Zone, behind, r.Zone)
@@ -164,9 +164,13 @@ func (v *visit) untold() string {
 }
 
 // onItsWay says whether a parent server does not show yet what was asked for
-// last, where that was the DS of new without that of old: it may come at any time,
-// and take away what the way back rests on.
-func (r *Roll) onItsWay(o ServerSighting) bool {
+// last, where that was no DS, or the DS of new without that of old: it may come at
+// any time, and take away what the way back rests on. A parent that was asked for
+// no DS by CDS records looks at them again.
+func (r *Roll) onItsWay(o ServerSighting, p Policy) bool {
+	if r.Ask != nil && len(r.Ask.Sides) == 0 {
+		return !p.CDS && len(o.DS.Set) > 0
+	}
 	alone := r.Ask != nil && slices.Contains(r.Ask.Sides, New) && !slices.Contains(r.Ask.Sides, Old)
 	return alone && (!r.pointsTo(New, o.DS.Set) || r.pointsTo(Old, o.DS.Set))
 }

@@ -93,6 +93,17 @@ type Ask struct {
 	Since time.Time `json:"since"`
 }
 
+// String is what was asked for, in words: "the DS of the new key alone".
+func (a Ask) String() string {
+	switch {
+	case len(a.Sides) == 0:
+		return "no DS"
+	case len(a.Sides) == 1:
+		return fmt.Sprintf("the DS of the %s key alone", a.Sides[0])
+	}
+	return "the DS of the old and of the new key"
+}
+
 // Roll is one rollover of one zone: its kind, its sides, how far it has come,
 // and since when its waits hold. It is stored as JSON between ticks.
 type Roll struct {
