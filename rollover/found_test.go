@@ -414,7 +414,7 @@ func lose(t *testing.T, w *rollovertest.World) {
 func ungated(t *testing.T, w *rollovertest.World, p rollover.Policy) {
 	t.Helper()
 	e := w.Engine(p)
-	e.Ungate()
+	rollover.Ungate(e)
 	if _, err := e.Tick(context.Background(), []string{rollovertest.Zone}); err != nil {
 		t.Fatal(err)
 	}

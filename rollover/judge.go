@@ -61,7 +61,8 @@ func (v ServerSighting) missing(record Record) bool {
 
 // breaks says how the version that a server showed breaks a property; empty
 // when it has it. A side without keys has nothing and signs nothing: a new key
-// that vanished must never look like one that is everywhere.
+// that vanished must never look like one that is everywhere. Nor must a key of which
+// only the tag is known: that is so only while servers show several with that tag.
 func (r *Roll) breaks(p Property, record Record, v ServerSighting, policy Policy) string {
 	if p.Verb == empty {
 		return emptyBreaks(record, v)
@@ -79,6 +80,9 @@ func (r *Roll) breaks(p Property, record Record, v ServerSighting, policy Policy
 			detail = dataBreaks(p.Verb, k, *v.Data)
 		case RecordDS:
 			detail = dsBreaks(p.Verb, k, r.Zone, *v.DS, policy.DSDigests)
+		}
+		if detail == "" && k.PublicKey == "" && (p.Verb == has || p.Verb == signedBy) {
+			detail = fmt.Sprintf("shows a key with tag %d, as other servers do, but not the same one: which of them is ours is not known", k.Tag)
 		}
 		if detail != "" {
 			return detail

@@ -57,6 +57,12 @@ type World struct {
 	Log []string
 	// Clock jumps: the next looks see this much added to the wall clock.
 	Skew time.Duration
+	// Delegated is the name servers that the parent delegates to now; nil is both.
+	Delegated []string
+	// Transfers makes ns2 a secondary that takes over nothing before the serial rises.
+	Transfers bool
+	// Tune changes each engine before it is used, if set.
+	Tune func(*rollover.Engine)
 
 	signed  bool // from the beginning
 	serial  uint32
@@ -166,9 +172,29 @@ func (w *World) newKey(k rollover.Key) rollover.Key {
 	return k
 }
 
-// publishZone lets the servers take over what PowerDNS has now, each with its
-// lag. A zone without an active key is not signed, whatever is published.
+// Twin is another key with the tag of a key: the tag is a sum, and does not
+// notice that two words of the public key have changed places.
+func Twin(k rollover.DNSKEY) rollover.DNSKEY {
+	public, err := base64.StdEncoding.DecodeString(k.PublicKey)
+	if err != nil {
+		panic(err) // keys of a world are well-formed
+	}
+	swapped := slices.Concat(public[2:4], public[:2], public[4:])
+	k.PublicKey = base64.StdEncoding.EncodeToString(swapped)
+	return k
+}
+
+// publishZone lets the servers take over what PowerDNS has now, each with its lag.
 func (w *World) publishZone() {
+	w.transfer("ns1")
+	if !w.Transfers {
+		w.transfer("ns2")
+	}
+}
+
+// transfer lets one server take over what PowerDNS has now, with its lag. A zone
+// without an active key is not signed, whatever is published.
+func (w *World) transfer(ns string) {
 	dnskey := version{Record: rollover.RecordDNSKEY, TTL: w.TTL.DNSKEY}
 	data := version{Record: rollover.RecordData, TTL: w.TTL.Data}
 	signed := slices.ContainsFunc(w.Keys, func(k rollover.Key) bool { return k.Active })
@@ -184,11 +210,9 @@ func (w *World) publishZone() {
 			data.Signers = append(data.Signers, k.DNSKEY())
 		}
 	}
-	for _, ns := range []string{"ns1", "ns2"} {
-		at := w.Now.Wall.Add(w.Lag[ns])
-		w.change(ns+"/DNSKEY", change{at, dnskey})
-		w.change(ns+"/data", change{at, data})
-	}
+	at := w.Now.Wall.Add(w.Lag[ns])
+	w.change(ns+"/DNSKEY", change{at, dnskey})
+	w.change(ns+"/data", change{at, data})
 }
 
 func (w *World) change(where string, c change) {
@@ -519,7 +543,13 @@ func (w *World) RetractCDS(context.Context, string) error {
 
 // BumpSerial is the Signer's.
 func (w *World) BumpSerial(context.Context, string) (uint32, error) {
-	err := w.io(func() { w.serial++; w.Log = append(w.Log, "increase-serial") })
+	err := w.io(func() {
+		w.serial++
+		w.Log = append(w.Log, "increase-serial")
+		if w.Transfers {
+			w.transfer("ns2")
+		}
+	})
 	return w.serial, err
 }
 
@@ -545,13 +575,19 @@ func (w *World) Look(_ context.Context, q rollover.Question) (rollover.Sighting,
 	s := rollover.Sighting{Zone: q.Zone, Records: q.Records}
 	err := w.io(func() {
 		for _, name := range []string{"ns1", "ns2", "p1", "p2"} {
-			if !slices.Contains(q.Exclude, name) {
+			if !slices.Contains(q.Exclude, name) && w.asked(name, q) {
 				s.Servers = append(s.Servers, w.ask(name, q.Records))
 			}
 		}
 	})
 	s.At = w.Clock()
 	return s, err
+}
+
+// asked says whether a look asks a server: one that is delegated to, or was asked before.
+func (w *World) asked(name string, q rollover.Question) bool {
+	known := func(s rollover.Server) bool { return s.Name == name }
+	return name[0] == 'p' || w.Delegated == nil || slices.Contains(w.Delegated, name) || slices.ContainsFunc(q.Known, known)
 }
 
 func (w *World) ask(name string, records []rollover.Record) rollover.ServerSighting {
@@ -636,10 +672,14 @@ func (w *World) Roll() *rollover.Roll {
 
 // Engine is a fresh engine in this world, as a new process has it.
 func (w *World) Engine(p rollover.Policy) *rollover.Engine {
-	return &rollover.Engine{
+	e := &rollover.Engine{
 		Signer: w, Observer: w, Journal: w, Product: product.Check, Now: w.Clock, Workers: 1,
 		Setting: func(string) rollover.Setting { return rollover.Setting{Policy: p} },
 	}
+	if w.Tune != nil {
+		w.Tune(e)
+	}
+	return e
 }
 
 // ServeParent does at the parent what the rollover asks for, as Operator says.
