@@ -22,6 +22,7 @@ func FuzzClock(f *testing.F) {
 	clock, err := json.Marshal(sample("a.example.", 1).Dossier.Clock)
 	must(f, err)
 	f.Add(clock, []byte(`{"wall":"2026-11-23T13:00:00+01:00","boot":-7,"boot_id":"other"}`))
+	f.Add(clock, bytes.Replace(clock, []byte(`"boot":1`), []byte(`"boot":2`), 1))
 	f.Add([]byte("null"), []byte("{}"))
 	f.Add([]byte(`{"boot":1}`), []byte(`{"wall":"0000-01-01T00:00:00Z","boot_id":"\xff"}`))
 	db := At("state")
