@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +35,7 @@ func FuzzClock(f *testing.F) {
 
 func decodedClock(t *testing.T, db *DB, value []byte) rollover.Instant {
 	t.Helper()
-	got, err := db.decodeClock(slices.Concat([]byte{}, value)) // nil would be no clock
+	got, err := db.decodeClock(append([]byte{}, value...)) // nil would be no clock
 	if err != nil {
 		if !errors.Is(err, ErrDamaged) || !got.IsZero() {
 			t.Errorf("%q is %+v and %v", value, got, err)
