@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"rollover/rollover"
 )
@@ -133,8 +134,8 @@ func FuzzHolder(f *testing.F) {
 		if again, at := signer(strings.NewReader(said + "\n")); pid < 0 || pid > math.MaxInt32 || again != pid || !at.Equal(since.Truncate(time.Second)) {
 			t.Errorf("%q is %q, which is %d since %v", text, said, again, at)
 		}
-		begins := strings.TrimLeft(string(text), "+0 \t\r")
-		if !strings.HasPrefix(begins, fmt.Sprint(pid)+" ") && !strings.HasPrefix(begins, fmt.Sprint(pid)+"\t") {
+		first := strings.FieldsFunc(string(text), unicode.IsSpace)[0]
+		if strings.TrimLeft(first, "+0") != fmt.Sprint(pid) {
 			t.Errorf("%q does not begin with %d", text, pid)
 		}
 		if told := (&Busy{PID: pid, Since: since}).Error(); strings.ContainsFunc(told, func(r rune) bool { return r < ' ' }) {
