@@ -2,6 +2,7 @@ package pdns
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"regexp"
@@ -15,7 +16,7 @@ import (
 // The lines of pdnsutil and pdns_control 4.7 to 5.1 that are read. White space
 // is as printed: "  Active" and "Inactive" are padded to one width.
 var (
-	versionLine = regexp.MustCompile(`(?m)^pdnsutil (\S+)`)
+	versionLine = regexp.MustCompile(`(?m)^pdnsutil (\d[!-~]*)(?:[ \t\r]|$)`)
 	kindLine    = regexp.MustCompile(`^This is a (Native|Master|Slave|Producer|Consumer) zone$`)
 	keyLine     = regexp.MustCompile(`^ID = ([1-9]\d*) \((CSK|KSK|ZSK)\), flags = (25[67]), tag = (\d+), algo = (\d+), bits = (\d+)\t(  Active|Inactive)\t( Published| Unpublished)  \( \S+ \) $`)
 	dnskeyLine  = regexp.MustCompile(`^(CSK|KSK|ZSK) DNSKEY = (\S+) IN DNSKEY (\d+) 3 (\d+) (\S+) ; \( \S+ \)$`)
@@ -220,12 +221,20 @@ func (k *listedKey) addPublicKey(zone string, m []string) error {
 	algo, algoErr := strconv.ParseUint(m[4], 10, 8)
 	record := rollover.DNSKEY{Flags: uint16(flags), Algorithm: uint8(algo), PublicKey: m[5]}
 	fits := flagsErr == nil && algoErr == nil && k.PublicKey == "" && m[1] == k.kind && m[2] == zone &&
-		record.Flags == k.Flags && record.Algorithm == k.Algorithm && record.Tag() == k.Tag
+		record.Flags == k.Flags && record.Algorithm == k.Algorithm && record.Tag() == k.Tag && isPublicKey(m[5])
 	if !fits {
 		return fmt.Errorf("show-zone printed a DNSKEY that does not fit %v before it: %q", k.Key, m[0])
 	}
 	k.PublicKey = record.PublicKey
 	return nil
+}
+
+// isPublicKey says whether a text is a public key as servers show it too: base64
+// that is written again as the same. The tag does not tell: that of a text which
+// does not decode is 0, and so is that of one key in 65,536.
+func isPublicKey(text string) bool {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	return err == nil && base64.StdEncoding.EncodeToString(raw) == text
 }
 
 // checkKeys refuses lists that cannot be: no key under the heading, an id
@@ -259,7 +268,7 @@ func parsePublicKey(zone string, k rollover.Key, stdout []byte) (string, error) 
 			continue
 		}
 		d := rollover.DNSKEY{Flags: k.Flags, Algorithm: k.Algorithm, PublicKey: m[4]}
-		if d.Tag() == k.Tag {
+		if d.Tag() == k.Tag && isPublicKey(m[4]) {
 			found = append(found, d.PublicKey)
 		}
 	}

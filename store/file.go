@@ -183,10 +183,14 @@ func (d *DB) examineSchema(tx *bbolt.Tx) error {
 		}
 		return errNothing
 	}
-	text := meta.Get([]byte(keySchema))
+	return d.checkSchema(meta.Get([]byte(keySchema)))
+}
+
+// checkSchema takes only the text that a rollover writes: "01" or "+1" is damage.
+func (d *DB) checkSchema(text []byte) error {
 	found, err := strconv.Atoi(string(text[:min(len(text), 20)]))
 	switch {
-	case err != nil || found < 1:
+	case err != nil || found < 1 || strconv.Itoa(found) != string(text):
 		return damaged(d.path, fmt.Sprintf("its schema version is %.20q", text))
 	case found != schema:
 		return fmt.Errorf("%w: %s has schema version %d, this rollover knows %d: use the rollover that wrote it; it was left as it is", ErrSchema, d.path, found, schema)

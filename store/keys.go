@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func historyKey(zone string, sequence uint64) []byte {
 
 // sequenceOf is the sequence number in a key of the history.
 func sequenceOf(key []byte) (uint64, error) {
-	if len(key) < 10 || key[len(key)-9] != 0 {
+	if len(key) < 10 || bytes.IndexByte(key, 0) != len(key)-9 {
 		return 0, errors.New("a key of its history does not decode")
 	}
 	return binary.BigEndian.Uint64(key[len(key)-8:]), nil

@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -85,20 +87,29 @@ func sign(file *os.File) error {
 	return err
 }
 
-// holder reads who holds the lock. Whatever is wrong with the text, the lock
+// holder says who holds the lock. Whatever is wrong with the text, the lock
 // is taken.
 func holder(file *os.File) error {
-	var pid int
-	var since string
-	if _, err := fmt.Fscanf(file, "%d %s\n", &pid, &since); err != nil {
-		return &Busy{}
-	}
-	at, err := time.Parse(time.RFC3339, since)
-	if err != nil || pid <= 0 {
+	pid, since := signer(file)
+	if pid == 0 {
 		return &Busy{}
 	}
 	killed := errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
-	return &Busy{PID: pid, Since: at, Killed: killed, path: file.Name()}
+	return &Busy{PID: pid, Since: since, Killed: killed, path: file.Name()}
+}
+
+// signer reads what sign has written, 0 if it is anything else. The kernel takes
+// 32 bits of a pid, so that a larger one would be asked about as another.
+func signer(text io.Reader) (pid int, since time.Time) {
+	var at string
+	if _, err := fmt.Fscanf(text, "%d %s\n", &pid, &at); err != nil || pid <= 0 || pid > math.MaxInt32 {
+		return 0, time.Time{}
+	}
+	since, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		return 0, time.Time{}
+	}
+	return pid, since
 }
 
 // File is for children that must not outlive the lock: one that has inherited

@@ -199,11 +199,20 @@ func (d *DB) History(zone string) ([]rollover.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading history: %w", err)
 	}
+	out, err := decodeEvents(found)
+	if err != nil {
+		return nil, fmt.Errorf("reading history: %w", damaged(d.path, err))
+	}
+	return out, nil
+}
+
+// decodeEvents is the events in the order of their places.
+func decodeEvents(found []line) ([]rollover.Event, error) {
 	slices.SortFunc(found, func(x, y line) int { return cmp.Compare(x.place, y.place) })
 	out := make([]rollover.Event, len(found))
 	for i, l := range found {
 		if err := json.Unmarshal(l.value, &out[i]); err != nil {
-			return nil, fmt.Errorf("reading history: %w", damaged(d.path, fmt.Sprintf("event %d does not decode: %v", l.place, err)))
+			return nil, fmt.Errorf("event %d does not decode: %w", l.place, err)
 		}
 	}
 	return out, nil
@@ -250,6 +259,8 @@ func (d *DB) Clock() (rollover.Instant, error) {
 	return d.decodeClock(value)
 }
 
+// decodeClock takes no empty clock for one: none was ever saved, and it would
+// have the next Save set the clock back.
 func (d *DB) decodeClock(value []byte) (rollover.Instant, error) {
 	var out rollover.Instant
 	if value == nil {
@@ -257,6 +268,9 @@ func (d *DB) decodeClock(value []byte) (rollover.Instant, error) {
 	}
 	if err := json.Unmarshal(value, &out); err != nil {
 		return rollover.Instant{}, damaged(d.path, fmt.Sprintf("its clock does not decode: %v", err))
+	}
+	if out.IsZero() {
+		return rollover.Instant{}, damaged(d.path, "its clock is empty")
 	}
 	return out, nil
 }

@@ -140,8 +140,12 @@ func systemResolvers(path string) []string {
 	if err != nil {
 		return nil // no resolver: finding servers will say so, with the remedy
 	}
+	return resolversIn(string(raw))
+}
+
+func resolversIn(text string) []string {
 	var out []string
-	for line := range strings.Lines(string(raw)) {
+	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
 		if len(words) < 2 || words[0] != "nameserver" {
 			continue

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/netip"
 	"os"
 	"reflect"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/pelletier/go-toml/v2"
 
 	"rollover/rollover"
@@ -142,4 +144,35 @@ func checkRoundTrip(t *testing.T, c config) {
 			t.Errorf("%q had %+v and has %+v", zone, a, b)
 		}
 	}
+}
+
+// FuzzResolvers: the resolvers are those that a DNS library finds in the same
+// resolv.conf and that are addresses, in that order, each with port 53.
+func FuzzResolvers(f *testing.F) {
+	f.Add("# x\nsearch example.\nnameserver 192.0.2.1\nnameserver 2001:db8::1\r\n nameserver\tfe80::1%eth0 x\noptions edns0\n")
+	f.Add("nameserver\nnameserver resolver.example.\nnameserver 192.0.2.1:53\n;nameserver 192.0.2.2\nnameserver 192.0.2.3")
+	f.Fuzz(func(t *testing.T, text string) {
+		library, err := dns.ClientConfigFromReader(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		var want []netip.AddrPort
+		for _, server := range library.Servers {
+			if address, err := netip.ParseAddr(server); err == nil {
+				want = append(want, netip.AddrPortFrom(address, 53))
+			}
+		}
+		var got []netip.AddrPort
+		for _, resolver := range resolversIn(text) {
+			at, err := netip.ParseAddrPort(resolver)
+			if err != nil {
+				t.Errorf("%q has the resolver %q: %v", text, resolver, err)
+			}
+			got = append(got, at)
+		}
+		// The library stops at a line of 64 KiB.
+		if !slices.Equal(got, want) && len(text) < 1<<16 {
+			t.Errorf("%q has the resolvers %v, not %v", text, got, want)
+		}
+	})
 }

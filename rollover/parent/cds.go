@@ -206,7 +206,7 @@ func (d *CDS) ask(ctx context.Context, c rollover.Change, s rollover.Server, qty
 	case err != nil:
 		return nil, &deafError{err}
 	case answer.Rcode != dns.RcodeSuccess || !answer.Authoritative:
-		return nil, fmt.Errorf("it answers %s, authoritative %v", dns.RcodeToString[answer.Rcode], answer.Authoritative)
+		return nil, fmt.Errorf("it answers %s, authoritative %v", rcode(answer.Rcode), answer.Authoritative)
 	}
 	out, set, signatures := announced(answer)
 	if len(set) == 0 {
@@ -224,7 +224,7 @@ func announced(answer *dns.Msg) (data []string, set []dns.RR, signatures []*dns.
 			data = append(data, rollover.DS{Tag: rr.KeyTag, Algorithm: rr.Algorithm, DigestType: rr.DigestType, Digest: strings.ToUpper(rr.Digest)}.String())
 			set = append(set, rr)
 		case *dns.CDNSKEY:
-			data = append(data, rollover.DNSKEY{Flags: rr.Flags, Algorithm: rr.Algorithm, PublicKey: rr.PublicKey}.String())
+			data = append(data, fmt.Sprintf("%d %d %d %s", rr.Flags, rr.Protocol, rr.Algorithm, rr.PublicKey))
 			set = append(set, rr)
 		case *dns.RRSIG:
 			signatures = append(signatures, rr)
@@ -233,8 +233,12 @@ func announced(answer *dns.Msg) (data []string, set []dns.RR, signatures []*dns.
 	return data, set, signatures
 }
 
-// signed says why no signature of a set is one that the parent can check.
+// signed says why no signature of a set is one that the parent can check. The
+// set must be that of the zone: its keys sign what is below it too.
 func signed(c rollover.Change, set []dns.RR, signatures []*dns.RRSIG) error {
+	if owner := set[0].Header().Name; !strings.EqualFold(owner, c.Zone) {
+		return fmt.Errorf("they are those of %s", owner)
+	}
 	for _, k := range c.Keys {
 		if !trusted(c, k) {
 			continue

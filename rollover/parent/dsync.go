@@ -51,10 +51,18 @@ func (r resolver) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg,
 			return answer, nil
 		}
 		if err == nil {
-			err = fmt.Errorf("%s answers %s", server, dns.RcodeToString[answer.Rcode])
+			err = fmt.Errorf("%s answers %s", server, rcode(answer.Rcode))
 		}
 	}
 	return nil, fmt.Errorf("asking for %s %s: %w", name, dns.Type(qtype), err)
+}
+
+// rcode is the name of a response code, its number if it has none.
+func rcode(code int) string {
+	if text, ok := dns.RcodeToString[code]; ok {
+		return text
+	}
+	return fmt.Sprintf("RCODE %d", code)
 }
 
 // exchange asks a server over UDP, and over TCP if the answer is truncated.
@@ -84,18 +92,25 @@ func (r resolver) endpoints(ctx context.Context, zone string) ([]endpoint, error
 		if found := dsync(answer); len(found) > 0 {
 			return found, nil
 		}
-		apex := soaOf(answer)
-		inferred := len(labels) - dns.CountLabel(apex)
-		switch {
-		case cut > 0 && apex != "" && inferred > cut && dns.IsSubDomain(apex, zone):
-			cut = inferred
-		case cut > 0:
-			labels, cut = labels[cut:], 0
-		default:
+		more := false
+		if labels, cut, more = further(labels, cut, soaOf(answer)); !more {
 			return nil, nil
 		}
 	}
 	return nil, nil
+}
+
+// further is where to look next, from the zone above that answered, if it is
+// one: first behind all labels that it does not have, then at it, then no more.
+func further(labels []string, cut int, apex string) (next []string, at int, more bool) {
+	inferred := len(labels) - dns.CountLabel(apex)
+	switch {
+	case cut > 0 && apex != "" && inferred > cut && dns.IsSubDomain(apex, dns.Fqdn(strings.Join(labels, "."))):
+		return labels, inferred, true
+	case cut > 0:
+		return labels[cut:], 0, true
+	}
+	return nil, 0, false
 }
 
 // dsyncName is the name with _dsync after the first labels.
@@ -153,7 +168,7 @@ func (r resolver) notify(ctx context.Context, zone string, e endpoint) error {
 			return nil
 		}
 		if err == nil {
-			err = fmt.Errorf("%s answers %s", address, dns.RcodeToString[answer.Rcode])
+			err = fmt.Errorf("%s answers %s", address, rcode(answer.Rcode))
 		}
 	}
 	return err

@@ -110,7 +110,7 @@ func (n *Nsupdate) judge(answer *dns.Msg, zone string) (string, error) {
 	tsig := answer.IsTsig()
 	switch {
 	case tsig != nil && tsig.Error != dns.RcodeSuccess:
-		return "", fmt.Errorf("%w by %s: %s: the TSIG key does not fit, or a clock is wrong", errGaveUp, where, dns.RcodeToString[int(tsig.Error)])
+		return "", fmt.Errorf("%w by %s: %s: the TSIG key does not fit, or a clock is wrong", errGaveUp, where, rcode(int(tsig.Error)))
 	case answer.Rcode == dns.RcodeSuccess && tsig == nil:
 		return "", fmt.Errorf("%w: the answer of %s is not signed with the TSIG key", errGaveUp, where)
 	case answer.Rcode == dns.RcodeSuccess:
@@ -120,7 +120,7 @@ func (n *Nsupdate) judge(answer *dns.Msg, zone string) (string, error) {
 	case answer.Rcode == dns.RcodeServerFailure:
 		return "", fmt.Errorf("%s answers SERVFAIL", where)
 	}
-	return "", fmt.Errorf("%w by %s: %s", errGaveUp, where, dns.RcodeToString[answer.Rcode])
+	return "", fmt.Errorf("%w by %s: %s", errGaveUp, where, rcode(answer.Rcode))
 }
 
 // parentZone is the zone to update: as configured, else the nearest name above
@@ -138,10 +138,8 @@ func (n *Nsupdate) parentZone(ctx context.Context, zone string) (string, error) 
 		if err != nil {
 			return "", err
 		}
-		for _, rr := range answer.Answer {
-			if rr.Header().Rrtype == dns.TypeSOA && strings.EqualFold(rr.Header().Name, name) && answer.Authoritative {
-				return name, nil
-			}
+		if isApex(answer, name) {
+			return name, nil
 		}
 	}
 	return "", fmt.Errorf("%w: %s serves no zone above %s: set nsupdate.zone", errGaveUp, n.Server, zone)
@@ -154,15 +152,32 @@ func (n *Nsupdate) ttl(ctx context.Context, zone string) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, rr := range answer.Answer {
-		if rr.Header().Rrtype == dns.TypeDS {
-			return rr.Header().Ttl, nil
-		}
+	return n.ttlOf(answer, zone), nil
+}
+
+func (n *Nsupdate) ttlOf(answer *dns.Msg, zone string) uint32 {
+	if ds := find(answer, zone, dns.TypeDS); ds != nil {
+		return ds.Header().Ttl
 	}
 	if n.TTL > 0 {
-		return n.TTL, nil
+		return n.TTL
 	}
-	return defaultTTL, nil
+	return defaultTTL
+}
+
+// isApex says whether who answers serves a zone of this name.
+func isApex(answer *dns.Msg, name string) bool {
+	return answer.Authoritative && find(answer, name, dns.TypeSOA) != nil
+}
+
+// find is the first record of this name and type in an answer, nil for none.
+func find(answer *dns.Msg, name string, rrtype uint16) dns.RR {
+	for _, rr := range answer.Answer {
+		if h := rr.Header(); h.Rrtype == rrtype && h.Class == dns.ClassINET && strings.EqualFold(h.Name, name) {
+			return rr
+		}
+	}
+	return nil
 }
 
 // exchange asks the primary over TCP.

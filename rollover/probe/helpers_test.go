@@ -164,10 +164,16 @@ type fakeZone struct {
 }
 
 func newZone(t testing.TB) *fakeZone {
-	z := &fakeZone{
-		t: t, answers: map[dns.Question]*dns.Msg{}, change: func(dns.Question, *dns.Msg) {},
-		ksk: newKey(t, zone, 257, dns.ECDSAP256SHA256, 256), zsk: newKey(t, zone, 256, dns.ECDSAP256SHA256, 256),
-	}
+	return zoneWith(t, newKey(t, zone, 257, dns.ECDSAP256SHA256, 256), newKey(t, zone, 256, dns.ECDSAP256SHA256, 256))
+}
+
+// fixedZone is the same octets in every process.
+func fixedZone(t testing.TB) *fakeZone {
+	return zoneWith(t, chaintest.FixedKey(zone, 257, 1), chaintest.FixedKey(zone, 256, 2))
+}
+
+func zoneWith(t testing.TB, ksk, zsk keypair) *fakeZone {
+	z := &fakeZone{t: t, answers: map[dns.Question]*dns.Msg{}, change: func(dns.Question, *dns.Msg) {}, ksk: ksk, zsk: zsk}
 	keys := []dns.RR{z.ksk.DNSKEY, z.zsk.DNSKEY}
 	z.put(dns.TypeDNSKEY, zone, append(keys, z.ksk.Sign(t, keys)), nil)
 	soa := z.signed("zone.example. 7200 IN SOA ns.zone.example. host.zone.example. 42 1 2 3 300")

@@ -3,7 +3,10 @@
 package chaintest
 
 import (
+	"bytes"
 	"crypto"
+	"crypto/ed25519"
+	"encoding/base64"
 	"testing"
 	"time"
 
@@ -33,6 +36,16 @@ func NewKey(t testing.TB, zone string, flags uint16, algorithm uint8, bits int) 
 		t.Fatal(err)
 	}
 	return Key{k, private.(crypto.Signer)}
+}
+
+// FixedKey is the same key in every process, for fuzzers: the one that tries a
+// seed is not the one that made it. Each number is another key.
+func FixedKey(zone string, flags uint16, number byte) Key {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{number}, ed25519.SeedSize))
+	return Key{&dns.DNSKEY{
+		Hdr:   dns.RR_Header{Name: zone, Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 3600},
+		Flags: flags, Protocol: 3, Algorithm: dns.ED25519, PublicKey: base64.StdEncoding.EncodeToString(private.Public().(ed25519.PublicKey)),
+	}, private}
 }
 
 // Ours is the key as the mind names it.
