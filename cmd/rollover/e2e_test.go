@@ -201,7 +201,7 @@ func (h *harness) stays(zones []string, d time.Duration, wrong func(rollover.Sta
 		h.advance()
 		for _, zone := range zones {
 			h.registrar(zone)
-			s := h.status(zone)
+			s := h.explained(zone)
 			if text := wrong(s); text != "" {
 				h.t.Fatalf("%s: %s; it is at step %q, %s, waiting for %s", zone, text, s.Step, s.Phase, s.WaitingFor)
 			}
