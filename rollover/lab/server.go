@@ -181,7 +181,7 @@ func run(ctx context.Context, words []string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 10 * time.Second // nothing is left behind: it is the machine that may be slow
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
