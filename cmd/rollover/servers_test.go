@@ -27,7 +27,8 @@ func faults(h *harness) []fault {
 		{"stopped.lab.test.", paused(primary), primary + " timed out"},
 		{"asleep.lab.test.", paused(secondary), secondary + " timed out"},
 		{"cut.lab.test.", (*harness).cutSecondary, secondary + " timed out"},
-		{"stuck.lab.test.", (*harness).stopWhileActing, "/pdns_control .* purge .* timed out after 2s and was killed: look whether pdns_server hangs"},
+		{"missed.lab.test.", whileActing("missed.lab.test.", (*harness).cutSecondary), secondary + " timed out"},
+		{"stuck.lab.test.", whileActing("stuck.lab.test.", paused(primary)), "/pdns_control .* purge .* timed out after 2s and was killed: look whether pdns_server hangs"},
 		{"socket.lab.test.", (*harness).hideSocket, "Unable to connect to remote"},
 		{"locked.lab.test.", (*harness).lockDatabase, "/pdnsutil .* activate-zone-key .* timed out after 2s and was killed: look for a locked or unreachable database"},
 		{"garbage.lab.test.", misbehaving("garbage"), "returned 0, but"},
@@ -35,7 +36,7 @@ func faults(h *harness) []fault {
 	}
 }
 
-// Servers that stop, packets that are dropped, a control socket that is not
+// Servers that stop, packets that are dropped, before a step and in it, a control socket that is not
 // there, a database that somebody else holds, and a pdnsutil that prints
 // garbage, with or without having done its work: nothing breaks, no key is made
 // twice, status says what it is, and the rollover goes on when it is over.
@@ -43,7 +44,7 @@ func TestServersAndToolsThatFail(t *testing.T) {
 	t.Parallel()
 	var zones []string
 	o := lab.Options{DSTTL: 1, Relayed: true}
-	for _, name := range []string{"stopped", "asleep", "cut", "stuck", "socket", "locked", "garbage", "noise"} {
+	for _, name := range []string{"stopped", "asleep", "cut", "missed", "stuck", "socket", "locked", "garbage", "noise"} {
 		zones = append(zones, name+".lab.test.")
 		o.Zones = append(o.Zones, lab.Zone{Name: name + ".lab.test.", Layout: lab.Split, TTL: 1, Minimum: 1, SOATTL: 1})
 	}
@@ -125,25 +126,27 @@ func (h *harness) cutSecondary() (end func()) {
 	return func() { cut(false) }
 }
 
-// stopWhileActing stops the primary between the commands that change keys and
-// serial, and the purge.
-func (h *harness) stopWhileActing() (end func()) {
-	h.t.Helper()
-	h.await("purge", func() bool {
-		cmd, _, _ := h.command("advance", "stuck.lab.test.")
-		s := h.scene()
-		at := func(e edge) fate {
-			if s.hear(e); end == nil && e == (edge{"run", false}) && s.last == "after increase-serial" {
-				end = paused(h.lab.ChildServers()[0])(h)
+// whileActing begins a fault between the commands that change keys and serial,
+// and the purge and the NOTIFY.
+func whileActing(zone string, begin func(*harness) func()) func(*harness) func() {
+	return func(h *harness) (end func()) {
+		h.t.Helper()
+		h.await("purge", func() bool {
+			cmd, _, _ := h.command("advance", zone)
+			s := h.scene()
+			at := func(e edge) fate {
+				if s.hear(e); end == nil && e == (edge{"run", false}) && s.last == "after increase-serial" {
+					end = begin(h)
+				}
+				return fate{}
 			}
-			return fate{}
-		}
-		if _, err := (&tracer{at: at}).run(cmd); err != nil {
-			h.t.Fatal(err)
-		}
-		return end != nil
-	})
-	return end
+			if _, err := (&tracer{at: at}).run(cmd); err != nil {
+				h.t.Fatal(err)
+			}
+			return end != nil
+		})
+		return end
+	}
 }
 
 // hideSocket takes away the control socket of the children's primary.
