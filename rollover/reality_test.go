@@ -37,21 +37,32 @@ const (
 	keyO uint8 = 1 << iota // old
 	keyN                   // new
 	keyZ                   // a ZSK that stays
+
+	keyX = keyZ // a stranger's, where there is no ZSK
 )
 
-// dnskeys are the versions of a DNSKEY set in a rollover: what is in it, and
-// who signed it.
-func dnskeys() []struct {
+// keySet is a version of a DNSKEY set: what is in it, and who signed it.
+type keySet struct {
 	name    string
 	has, by uint8
-} {
-	return []struct {
-		name    string
-		has, by uint8
-	}{
-		{"o-by-o", keyO, keyO}, {"on-by-o", keyO | keyN, keyO}, {"on-by-n", keyO | keyN, keyN},
-		{"n-by-n", keyN, keyN}, {"on-by-on", keyO | keyN, keyO | keyN},
+}
+
+// dnskeys is every set of two keys with every signers of it: none, some, or a key
+// that is not in it (signatures come before keys: RFC 6781 section 4.1.4).
+func dnskeys() (out []keySet) {
+	for name, has := range sets() {
+		for signers, by := range sets() {
+			if has != 0 {
+				out = append(out, keySet{name + "-by-" + signers, has, by})
+			}
+		}
 	}
+	return out
+}
+
+// ownKeys is those that are signed, and by keys in them.
+func ownKeys() []keySet {
+	return slices.DeleteFunc(dnskeys(), func(k keySet) bool { return k.by == 0 || k.by&^k.has != 0 })
 }
 
 // sets are the sets that there are of two keys.
@@ -73,12 +84,27 @@ func plainKey(ksk bool, algorithm uint8) lab.CombinedKey {
 	return lab.CombinedKey{KSK: ksk, Algorithm: algorithm}
 }
 
-// ofKSKs is every DS set with every DNSKEY set, in a zone with a ZSK.
+// ofKSKs is every DS set with every DNSKEY set that a KSK has signed, in a zone
+// with a ZSK.
 func ofKSKs() (out []combo) {
 	keys := []lab.CombinedKey{plainKey(true, 13), plainKey(true, 13), plainKey(false, 13)}
 	for name, ds := range sets() {
 		for _, k := range dnskeys() {
-			out = append(out, combo{"ksk-" + name + "-" + k.name, keys, dsRecords(ds, 2), k.has | keyZ, k.by, keyZ, true})
+			if k.by != 0 {
+				out = append(out, combo{"ksk-" + name + "-" + k.name, keys, dsRecords(ds, 2), k.has | keyZ, k.by, keyZ, true})
+			}
+		}
+	}
+	return out
+}
+
+// ofLoneZSKs is the same where no KSK is active: PowerDNS has the ZSK sign the
+// DNSKEY set as well. The parent may have a DS of it.
+func ofLoneZSKs() (out []combo) {
+	keys := []lab.CombinedKey{plainKey(true, 13), plainKey(true, 13), plainKey(false, 13)}
+	for ds := range keyZ << 1 {
+		for name, has := range sets() {
+			out = append(out, combo{fmt.Sprintf("lone-%d-%s", ds, name), keys, dsRecords(ds, 2), has | keyZ, keyZ, keyZ, true})
 		}
 	}
 	return out
@@ -90,7 +116,7 @@ func ofZSKs() (out []combo) {
 	keys := []lab.CombinedKey{plainKey(true, 13), plainKey(false, 13), plainKey(false, 13)}
 	for name, has := range sets() {
 		for signers, data := range sets() {
-			if has != 0 && data != 0 {
+			if data != 0 { // else the KSK signs it
 				out = append(out, combo{"zsk-" + name + "-by-" + signers, keys, dsRecords(1, 2), 1 | has<<1, 1, data << 1, true})
 			}
 		}
@@ -98,24 +124,49 @@ func ofZSKs() (out []combo) {
 	return out
 }
 
-// ofCSKs is every DS set with every DNSKEY set and data by every signer. With
-// another algorithm of the new key there is a DNSKEY set more: signatures come
-// before keys (RFC 6781 section 4.1.4).
+// ofCSKs is every DS set with every DNSKEY set, or none, and data by every
+// signer, or by none; the new key may have another algorithm.
 func ofCSKs(prefix string, algorithm uint8) (out []combo) {
 	keys := []lab.CombinedKey{plainKey(true, 13), plainKey(true, algorithm)}
-	versions := dnskeys()
-	if algorithm != 13 {
-		early := versions[0]
-		early.name, early.by = "o-by-on", keyO|keyN
-		versions = append(versions, early)
-	}
 	for name, ds := range sets() {
-		for _, k := range versions {
+		for _, k := range append(dnskeys(), keySet{name: "no-keys"}) {
 			for signers, data := range sets() {
-				if data != 0 {
-					out = append(out, combo{prefix + "-" + name + "-" + k.name + "-data-" + signers, keys, dsRecords(ds, 2), k.has, k.by, data, false})
-				}
+				out = append(out, combo{prefix + "-" + name + "-" + k.name + "-data-" + signers, keys, dsRecords(ds, 2), k.has, k.by, data, false})
 			}
+		}
+	}
+	return out
+}
+
+// ofBareZones is every DS set over a zone that PowerDNS serves without keys and
+// signatures.
+func ofBareZones() (out []combo) {
+	keys := []lab.CombinedKey{plainKey(true, 13), plainKey(true, 13)}
+	for name, ds := range sets() {
+		out = append(out, combo{"bare-" + name, keys, dsRecords(ds, 2), 0, 0, 0, true})
+	}
+	return out
+}
+
+// ofStrangers is every DS set with DNSKEY sets that have somebody's third key,
+// which signs nothing, some or all, beside the others or alone.
+func ofStrangers() (out []combo) {
+	keys := []lab.CombinedKey{plainKey(true, 13), plainKey(true, 13), plainKey(true, 13)}
+	for name, ds := range sets() {
+		add := func(code string, has, by, data uint8, live bool) {
+			live = live && ds == keyO // a server sees nothing of the DS
+			out = append(out, combo{"stranger-" + name + "-" + code, keys, dsRecords(ds, 2), has | keyX, by, data, live})
+		}
+		for _, k := range ownKeys() {
+			add(k.name+"-silent", k.has, k.by, k.by, true)
+			add(k.name+"-signs", k.has, k.by|keyX, k.by|keyX, true)
+			add(k.name+"-signs-keys", k.has, k.by|keyX, k.by, false)
+			add(k.name+"-signs-data", k.has, k.by, k.by|keyX, false)
+			add(k.name+"-alone-signs-data", k.has, k.by, keyX, false)
+			add(k.name+"-alone-signs-keys", k.has, keyX, k.by, false)
+		}
+		for has, signed := range map[string]uint8{"o": keyO, "n": keyN, "on": keyO | keyN} {
+			add(has+"-alone-signs", signed, keyX, keyX, true)
 		}
 	}
 	return out
@@ -163,7 +214,7 @@ func ofDigests() (out []combo) {
 // it, and where not, as the table of differences says.
 func TestPredicatesAgainstReality(t *testing.T) {
 	t.Parallel()
-	all := slices.Concat(ofKSKs(), ofZSKs(), ofCSKs("csk", 13), ofCSKs("algorithm", 15), ofDigests())
+	all := slices.Concat(ofKSKs(), ofLoneZSKs(), ofZSKs(), ofCSKs("csk", 13), ofCSKs("algorithm", 15), ofBareZones(), ofStrangers(), ofDigests())
 	p := newPlace(t, all)
 	var mu sync.Mutex
 	met := map[string]int{}

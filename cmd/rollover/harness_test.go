@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -182,7 +183,9 @@ func (h *harness) killed(zones []string) bool {
 		_ = cmd.Process.Kill() // it may have ended by itself
 	})
 	err := cmd.Wait()
-	return !timer.Stop() && err != nil
+	timer.Stop()
+	ended, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return err != nil && ok && ended.Signal() == syscall.SIGKILL
 }
 
 func (h *harness) status(zone string) rollover.Status {
@@ -193,6 +196,25 @@ func (h *harness) status(zone string) rollover.Status {
 		h.t.Fatalf("status --json: %v in %s", err, o.stdout)
 	}
 	return out.Rollovers[0]
+}
+
+// explained checks that status tells, between two advances, what is awaited and
+// what to type.
+func (h *harness) explained(zone string) rollover.Status {
+	h.t.Helper()
+	s := h.status(zone)
+	if s.WaitingFor == "" || s.Command == "" && !s.State.Ended() || s.Blocked != nil {
+		h.t.Errorf("%s at step %q: waiting for %q, command %q, trouble %+v, block %+v", zone, s.Step, s.WaitingFor, s.Command, s.Trouble, s.Blocked)
+	}
+	return s
+}
+
+// said is what status says of why it does not go on.
+func said(s rollover.Status) string {
+	if s.Trouble != nil {
+		return s.Trouble.Text
+	}
+	return s.WaitingFor
 }
 
 // registrar does at the parent what ds asks for, unless it is late for the zone.

@@ -24,12 +24,11 @@ func TestTroubleEndToEnd(t *testing.T) {
 		return lab.Zone{Name: name + ".lab.test.", Layout: layout, TTL: 1, Minimum: 1, SOATTL: 1}
 	}
 	h := newHarness(t, "2s", lab.Options{DSTTL: 1, Zones: []lab.Zone{zone("pdnsutil", lab.Split), zone("replaced", lab.Split)}})
+	h.countKeys()
+	modes := []string{"fail", "hang", "talk"}
 	h.witnessed([]string{"pdnsutil.lab.test."}, func() {
-		for _, mode := range []string{"fail", "hang", "talk"} {
-			h.misbehave(mode)
-			h.must("start", "pdnsutil.lab.test.", "--type", "zsk")
-			h.until("done while pdnsutil does "+mode, []string{"pdnsutil.lab.test."}, h.advance, done)
-			h.finished("pdnsutil.lab.test.")
+		for _, mode := range modes {
+			h.rollsAlthough(mode, "pdnsutil.lab.test.")
 		}
 		h.misbehave("")
 		h.must("start", "pdnsutil.lab.test.", "--type", "zsk")
@@ -39,6 +38,61 @@ func TestTroubleEndToEnd(t *testing.T) {
 		h.finished("pdnsutil.lab.test.")
 	})
 	h.replacing("replaced.lab.test.")
+	h.madeKeys(len(modes) + 2)
+}
+
+// rollsAlthough rolls a key while pdnsutil does its work and misbehaves. What it
+// did counts, not what it said of it: status has no trouble that is none, and
+// tells before each step, and while pdnsutil hangs, what is awaited.
+func (h *harness) rollsAlthough(mode, zone string) {
+	h.t.Helper()
+	h.misbehave(mode)
+	h.must("start", zone, "--type", "zsk")
+	told := map[string]bool{}
+	h.until("done while pdnsutil does "+mode, []string{zone}, func() {
+		h.watched(func() {
+			s := h.explained(zone)
+			if s.Trouble != nil {
+				h.t.Errorf("pdnsutil did its work and does %s: trouble %q", mode, s.Trouble.Text)
+			}
+			_, awaits, _ := strings.Cut(s.WaitingFor, ", before step ")
+			step, awaits, _ := strings.Cut(awaits, ": ")
+			told[step] = told[step] || awaits != ""
+			told["under way"] = told["under way"] || strings.Contains(s.WaitingFor, "is under way")
+		})
+	}, done)
+	for _, step := range []string{`"switch"`, `"retire"`} {
+		if !told[step] {
+			h.t.Errorf("pdnsutil does %s: status never told what is awaited before step %s", mode, step)
+		}
+	}
+	if mode == "hang" && !told["under way"] {
+		h.t.Error("while pdnsutil hung, status never told of the step under way")
+	}
+	h.finished(zone)
+}
+
+// watched advances, and looks meanwhile and afterwards.
+func (h *harness) watched(look func()) {
+	h.t.Helper()
+	cmd, stdout, stderr := h.command("advance")
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		look()
+		select {
+		case err := <-ended:
+			if err != nil {
+				h.t.Fatalf("advance: %v, %s%s", err, stdout, stderr)
+			}
+			look()
+			return
+		default:
+		}
+	}
 }
 
 func (h *harness) misbehave(mode string) {
@@ -61,6 +115,7 @@ func (h *harness) fullDisk(zone string) {
 	if after := h.calls(zone); len(after) != len(before) {
 		h.t.Errorf("on a full disk pdnsutil was called: %q", after[len(before):])
 	}
+	h.explained(zone)
 }
 
 // unreachable lets pdnsutil fail when a step is due: it is told once, with
@@ -81,8 +136,8 @@ func (h *harness) unreachable(zone string) {
 	if told != 1 {
 		h.t.Errorf("of %d failures %d were told, expected the first alone", failed, told)
 	}
-	if s := h.status(zone); s.Trouble == nil || !strings.Contains(s.Trouble.Text, "gsqlite3") {
-		h.t.Errorf("status says nothing of the trouble: %+v", s.Trouble)
+	if s := h.explained(zone); s.Trouble == nil || !strings.Contains(s.Trouble.Text, "gsqlite3") || !strings.Contains(s.Command, "rollover advance") {
+		h.t.Errorf("status says nothing of the trouble, or not what to type: %+v, %q", s.Trouble, s.Command)
 	}
 	h.misbehave("")
 }

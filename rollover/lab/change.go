@@ -207,17 +207,37 @@ func (l *Lab) zoneNames() []string {
 	return names
 }
 
-func (l *Lab) hold(ctx context.Context, s *server, hold bool, zones ...string) error {
+// CutChild2 loses every packet between the secondary of the children and all
+// others: questions and answers, NOTIFYs, transfers. Nobody is told. When it is
+// joined again it has caught up on return. Only for labs that are Relayed.
+func (l *Lab) CutChild2(ctx context.Context, cut bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.relay.hold(hold)
-	s.held = hold
+	if l.c2.front == nil {
+		return errors.New("no relay stands before the secondary of this lab")
+	}
+	for _, r := range []*relay{l.c2.front, l.c2.relay} {
+		r.drop(cut)
+	}
+	l.c2.cut = cut
+	return l.followAll(ctx, l.c2, l.zoneNames())
+}
+
+func (l *Lab) followAll(ctx context.Context, s *server, zones []string) error {
 	for _, zone := range zones {
 		if err := l.follow(ctx, s, zone); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (l *Lab) hold(ctx context.Context, s *server, hold bool, zones ...string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.relay.hold(hold)
+	s.held = hold
+	return l.followAll(ctx, s, zones)
 }
 
 // Pdnsutil runs pdnsutil on the children's primary, once, as an operator

@@ -91,6 +91,9 @@ func prepare(ctx context.Context, o Options) (*Lab, error) {
 		l.p1.addr = bindAddress(port)
 	}
 	l.c1, l.c2 = l.newServer("c1", 3), l.newServer("c2", 4)
+	if o.Relayed {
+		l.c2.behind = address(behindHost, port)
+	}
 	l.validator = l.newServer("validator", 5)
 	l.p2.primary, l.c2.primary = l.p1, l.c1
 	return l, nil
@@ -101,8 +104,9 @@ func (l *Lab) newServer(name string, host int) *server {
 	return &server{name: name, dir: dir, data: dir, addr: address(host, l.port)}
 }
 
-// lastHost is the highest address in a lab, with the oracles of StartBroken.
-const lastHost = 17
+// behindHost is where a server listens that a relay stands before. The oracles of
+// StartBroken have the addresses below.
+const behindHost, lastHost = 18, 18
 
 // address is where the servers of a lab live. Linux routes all of 127/8 to
 // the machine itself.
@@ -172,8 +176,7 @@ func (l *Lab) configure(ctx context.Context) error {
 	}
 	followers := make(map[*server]*server)
 	for _, s := range []*server{l.p2, l.c2} {
-		var err error
-		if s.relay, err = newRelay(s.primary.addr, s.addr); err != nil {
+		if err := s.makeRelays(); err != nil {
 			return err
 		}
 		followers[s.primary] = s
@@ -191,6 +194,13 @@ func (l *Lab) configure(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (s *server) makeRelays() (err error) {
+	if s.relay, err = newTransferRelay(s.primary.addr, s.addr); err == nil && s.behind != "" {
+		s.front, err = newFrontRelay(s.addr, s.behind)
+	}
+	return err
 }
 
 func (l *Lab) serverCommand(s *server) []string {
@@ -236,12 +246,7 @@ func (l *Lab) transferAll(ctx context.Context) error {
 	if err := l.follow(ctx, l.p2, l.options.Parent); err != nil {
 		return err
 	}
-	for _, zone := range l.zoneNames() {
-		if err := l.follow(ctx, l.c2, zone); err != nil {
-			return err
-		}
-	}
-	return nil
+	return l.followAll(ctx, l.c2, l.zoneNames())
 }
 
 // Stop ends every server, waits until they are gone, and removes the folder.
@@ -262,9 +267,7 @@ func (l *Lab) Stop() error {
 		all = append(all, <-errs)
 	}
 	for _, s := range []*server{l.p2, l.c2} {
-		if s.relay != nil {
-			all = append(all, s.relay.close())
-		}
+		all = append(all, s.relay.close(), s.front.close())
 	}
 	l.nursery.close()
 	all = append(all, l.oracles.sink.close())

@@ -262,6 +262,56 @@ func TestHoldChild2(t *testing.T) {
 	}
 }
 
+// What is cut off gets nothing and says nothing: no question, not even later,
+// no NOTIFY, no transfer, not in a connection either.
+func TestCutChild2(t *testing.T) {
+	t.Parallel()
+	const name = "www.one.lab.test."
+	l := startLab(t, Options{Relayed: true, Zones: []Zone{{Name: "one.lab.test"}}})
+	ctx := t.Context()
+	lost := func(r *relay) int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.dropped
+	}
+	before := dial(t, "tcp", l.c2.addr)
+	must(t, l.CutChild2(ctx, true))
+	during := []*dns.Conn{before, dial(t, "tcp", l.c2.addr), dial(t, "udp", l.c2.addr)}
+	for _, conn := range during {
+		must(t, conn.WriteMsg(newQuestion(name, dns.TypeA)))
+	}
+	must(t, l.SetRecord(ctx, "one.lab.test", name, "A", 5, "192.0.2.99"))
+	must(t, l.ctl(ctx, l.c2, "retrieve", "one.lab.test"))
+	must(t, eventually(t, func() error {
+		if front, back := lost(l.c2.front), lost(l.c2.relay); front < 4 || back == 0 { // three questions and a NOTIFY
+			return fmt.Errorf("%d dropped on the way to it, %d on the way to its primary", front, back)
+		}
+		return nil
+	}))
+	if was := rdata(plain(lookup(t, l.c2.behind, name, dns.TypeA).Answer)[0]); was != "192.0.2.1" {
+		t.Errorf("behind the cut it serves %s", was)
+	}
+	must(t, l.CutChild2(ctx, false))
+	if is := rdata(plain(lookup(t, l.c2.addr, name, dns.TypeA).Answer)[0]); is != "192.0.2.99" {
+		t.Errorf("after the cut it serves %s", is)
+	}
+	for i, conn := range during {
+		must(t, conn.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
+		if answer, err := conn.ReadMsg(); err == nil {
+			t.Errorf("question %d of the time of the cut was answered: %v", i, answer)
+		}
+	}
+}
+
+// dial is a connection to a server.
+func dial(t *testing.T, network, addr string) *dns.Conn {
+	t.Helper()
+	conn, err := dns.DialTimeout(network, addr, answerTime)
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
 // awaitRefusal waits until a secondary that is held has tried to transfer.
 func awaitRefusal(t *testing.T, s *server) {
 	t.Helper()
@@ -287,7 +337,16 @@ func eventually(t *testing.T, try func() error) error {
 // before: programs under test send nothing else.
 func TestSecondaryFollowsNotify(t *testing.T) {
 	t.Parallel()
-	l := startLab(t, Options{Zones: []Zone{{Name: "one.lab.test"}}})
+	for _, relayed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("relayed %t", relayed), func(t *testing.T) {
+			t.Parallel()
+			followsNotify(t, startLab(t, Options{Relayed: relayed, Zones: []Zone{{Name: "one.lab.test"}}}))
+		})
+	}
+}
+
+func followsNotify(t *testing.T, l *Lab) {
+	t.Helper()
 	ctx := t.Context()
 	must(t, l.HoldChild2(ctx, true))
 	must(t, l.Publish(ctx, "one.lab.test"))

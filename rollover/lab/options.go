@@ -44,6 +44,10 @@ type Options struct {
 	// are stored in a zone (direct-dnskey=yes); PowerDNS leaves them out else.
 	Direct bool
 
+	// Relayed puts a relay before the children's secondary, so that CutChild2 can
+	// cut it off. Its port stays open then when StopServer ends it.
+	Relayed bool
+
 	// Strict makes the validator insist on every algorithm of a DS set, as some do.
 	Strict bool
 

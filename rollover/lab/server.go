@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,13 +23,16 @@ type server struct {
 	name    string
 	dir     string
 	addr    string // ip:port
+	behind  string // ip:port where it listens if a relay stands at addr; else empty
 	data    string // the folder of the database: dir, unless it shares another server's
 	command []string
 	process *process // nil: not started, or stopped by StopServer
 	primary *server  // whom a secondary follows
 	direct  bool     // direct-dnskey
 	relay   *relay   // through which it transfers
+	front   *relay   // through which all others reach it; nil: directly
 	held    bool     // the secondary must not transfer
+	cut     bool     // its relays drop everything
 	paused  bool     // SIGSTOP
 }
 
@@ -40,7 +44,7 @@ func (s *server) ip() string {
 func (s *server) log() string { return filepath.Join(s.dir, "log") }
 
 // answering says whether the server can be expected to follow a change.
-func (s *server) answering() bool { return s.process != nil && !s.held && !s.paused }
+func (s *server) answering() bool { return s.process != nil && !s.held && !s.cut && !s.paused }
 
 // check returns errGone, with what the server said last, if it has ended.
 func (s *server) check() error {
@@ -78,7 +82,7 @@ func (s *server) signal(sig syscall.Signal) error {
 
 // configure writes pdns.conf. What is not named keeps PowerDNS' default.
 func (s *server) configure(modules string, follower *server) error {
-	_, port, err := net.SplitHostPort(s.addr)
+	listen, port, err := net.SplitHostPort(cmp.Or(s.behind, s.addr))
 	if err != nil {
 		return fmt.Errorf("configuring %s: %w", s.name, err)
 	}
@@ -88,7 +92,7 @@ func (s *server) configure(modules string, follower *server) error {
 		"gsqlite3-database=" + filepath.Join(s.data, "pdns.sqlite3"),
 		"gsqlite3-pragma-synchronous=0",
 		"socket-dir=" + s.dir,
-		"local-address=" + s.ip(),
+		"local-address=" + listen,
 		"local-port=" + port,
 		"query-local-address=" + s.ip(), // else a secondary does not know who sent a NOTIFY
 		"allow-axfr-ips=127.0.0.0/8",
@@ -177,7 +181,7 @@ func run(ctx context.Context, words []string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 10 * time.Second // nothing is left behind: it is the machine that may be slow
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
