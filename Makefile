@@ -30,7 +30,7 @@ test: ## everything: formatting, vet, staticcheck, unit, parser, scripts, end to
 	$(GO) test -timeout 40m ./...
 
 prove: ## every history, with many sorts of faults at once; see docs/proof.md
-	$(GO) test -v -timeout 6h -run '^TestProof' ./rollover -prove
+	$(GO) test -v -timeout 48h -run '^TestProof' ./rollover -prove
 
 fuzz: ## every fuzzer, one after the other; make fuzz FUZZTIME=1m
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r package; do \

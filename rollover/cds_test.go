@@ -152,3 +152,18 @@ func TestKindsFitTheDriver(t *testing.T) {
 	}
 	start(t, w, byCDS(), rollover.Order{Type: "ksk"})
 }
+
+// Who abandons a rollover with CDS records published is told that they stay.
+func TestAbandonTellsOfCDSRecords(t *testing.T) {
+	for _, p := range []rollover.Policy{tight(), byCDS()} {
+		w := rollovertest.New("split", unequal)
+		start(t, w, p, rollover.Order{Type: "ksk"})
+		if err := w.Engine(p).Abandon(rollovertest.Zone, ""); err != nil {
+			t.Fatal(err)
+		}
+		last := w.Events[len(w.Events)-1]
+		if told := strings.Contains(last.Text, "pdnsutil unset-publish-cds "+rollovertest.Zone); told != p.CDS || last.Event != rollover.EventCancelled {
+			t.Errorf("CDS %v: %s: %s", p.CDS, last.Event, last.Text)
+		}
+	}
+}

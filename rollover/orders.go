@@ -160,7 +160,11 @@ func (e *Engine) Abandon(zone, reason string) error {
 			return fmt.Errorf("%w: the rollover of %s is %s: there is nothing to abandon", ErrRefused, zone, v.roll.State)
 		}
 		v.roll.State, v.roll.EndedAt, v.roll.Phase = StateCancelled, e.Now().Wall, PhaseFinished
-		v.orderEvent(EventCancelled, "abandoned: keys and DS were left as they are", reason)
+		text := "abandoned: keys and DS were left as they are"
+		if v.setting.Policy.CDS {
+			text += ", and so were the CDS records, by which the parent may still act: pdnsutil unset-publish-cds " + zone
+		}
+		v.orderEvent(EventCancelled, text, reason)
 		return nil
 	})
 }

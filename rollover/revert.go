@@ -148,7 +148,7 @@ func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
 			return fmt.Errorf("%w: the parent was asked for %s, and %s has DS %s: wait until every server of the parent shows it; or, if %s: --parent-unchanged", ErrRefused, r.Ask, o.Server, tags(o.DS.Set), v.untold())
 		}
 		if behind != "" {
-			return fmt.Errorf("%w: %s of %s is behind (%s): going back begins when the last change has arrived everywhere; look with `rollover advance --zone %s`, and try again", ErrRefused, o.Server, r.Zone, behind, r.Zone)
+			return fmt.Errorf("%w: %s of %s is behind (%s): going back begins when the last change has arrived everywhere: `pdnsutil increase-serial %s` and `pdns_control notify %s` tell it once more; if it will never answer again: `rollover exclude-server --zone %s %s --reason WHY`; then try again", ErrRefused, o.Server, r.Zone, behind, r.Zone, r.Zone, r.Zone, o.place())
 		}
 	}
 	return nil
