@@ -290,8 +290,9 @@ func TestFirstDSThatIsTakenBack(t *testing.T) {
 		h.advance()
 		r.deletes(zone)
 	}, func(s rollover.Status) bool { return s.State == rollover.StateCancelled })
-	for _, v := range lab.Check(recorder.Stop().Versions) {
-		if !torn(v) {
+	seen := recorder.Stop().Versions
+	for _, v := range lab.Check(seen) {
+		if !torn(v, seen) {
 			t.Errorf("a cache could have broken: %v", v)
 		}
 	}
