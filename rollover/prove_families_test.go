@@ -45,8 +45,8 @@ func circumstances() []family {
 		{name: "cancelled, registrar replaces", may: may{faultCancel: 1, faultReplace: 1}, heavy: true},
 		{name: "cancelled, TTL of DNSKEY lowered", may: may{faultCancel: 1, faultTTLKeys: 1}, high: 1 << inKeys, heavy: true},
 		{name: "reverted, TTL of DNSKEY lowered", may: may{faultRevert: 1, faultTTLKeys: 1}, high: 1 << inKeys, heavy: true},
-		{name: "cancelled after an edit", may: may{faultCancel: 1, faultEdit: 1}, heavy: true},
-		{name: "reverted after an edit", may: may{faultRevert: 1, faultEdit: 1}, heavy: true},
+		{name: "cancelled after an edit", may: may{faultCancel: 1, faultEdit: 1}, many: true},
+		{name: "reverted after an edit", may: may{faultRevert: 1, faultEdit: 1}, many: true},
 	}
 }
 
