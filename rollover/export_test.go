@@ -14,6 +14,9 @@ func Apply(keys []Key, c Command) []Key { return apply(keys, c) }
 // LearnSighting opens Ledger.learn to the proof of the table.
 func (l *Ledger) LearnSighting(s Sighting) { l.learn(s) }
 
+// Forget opens Ledger.forget to tests.
+func (l *Ledger) Forget(now time.Time) { l.forget(now) }
+
 // After opens Holding.after to tests: "good", "bad" or anything else for no answer.
 func (h Holding) After(showed string, at Instant, p Policy) Holding {
 	v := map[string]shown{"good": shownGood, "bad": shownNot}[showed]

@@ -439,3 +439,27 @@ func TestNoDSOfAKeyThatStoppedIsAskedFor(t *testing.T) {
 	drive(t, w, p, 200)
 	finished(t, w)
 }
+
+// A TTL of the look before counts for what is seen next; one of a rollover half a
+// year ago does not.
+func TestTheTTLOfTheLookBefore(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	look := func(l *rollover.Ledger, ttl uint32) {
+		v := rollover.ServerSighting{Server: rollover.Server{Role: rollover.RoleChild}, DNSKEY: &rollover.KeyVersion{Keys: []rollover.DNSKEY{{Flags: uint16(ttl)}}, TTL: ttl}}
+		l.LearnSighting(rollover.Sighting{At: rollover.Instant{Wall: at}, Records: []rollover.Record{rollover.RecordDNSKEY}, Servers: []rollover.ServerSighting{v}})
+	}
+	for pause, expected := range map[time.Duration]uint32{time.Hour: 86400, 180 * 24 * time.Hour: 300} {
+		var l rollover.Ledger
+		look(&l, 86400)
+		at = at.Add(pause)
+		l.Forget(at)
+		look(&l, 300)
+		if last := l.Entries[len(l.Entries)-1]; last.TTL != expected {
+			t.Errorf("after %s: %d s, expected %d", pause, last.TTL, expected)
+		}
+		look(&l, 301)
+		if last := l.Entries[len(l.Entries)-1]; last.TTL != 301 {
+			t.Errorf("one look later: %d s", last.TTL)
+		}
+	}
+}

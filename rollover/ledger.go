@@ -2,6 +2,7 @@ package rollover
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -135,6 +136,9 @@ func (l *Ledger) note(server string, signed time.Time) {
 func (l *Ledger) forget(now time.Time) {
 	l.Entries = slices.DeleteFunc(l.Entries, func(e LedgerEntry) bool {
 		return now.Sub(e.Last) > max(keepLedger, 2*seconds(e.TTL))
+	})
+	maps.DeleteFunc(l.Recent, func(record Record, _ uint32) bool {
+		return !slices.ContainsFunc(l.Entries, func(e LedgerEntry) bool { return e.Record == record })
 	})
 	if now.Sub(l.ZoneTTLAt) > max(keepLedger, 2*seconds(l.ZoneTTL)) {
 		l.ZoneTTL = 0
