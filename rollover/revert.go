@@ -148,10 +148,22 @@ func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
 			return fmt.Errorf("%w: the parent was asked for %s, and %s has DS %s: wait until every server of the parent shows it; or, if %s: --parent-unchanged", ErrRefused, r.Ask, o.Server, tags(o.DS.Set), v.untold())
 		}
 		if behind != "" {
-			return fmt.Errorf("%w: %s of %s is behind (%s): going back begins when the last change has arrived everywhere: `pdnsutil increase-serial %s` and `pdns_control notify %s` tell it once more; if it will never answer again: `rollover exclude-server --zone %s %s --reason WHY`; then try again", ErrRefused, o.Server, r.Zone, behind, r.Zone, r.Zone, r.Zone, o.place())
+			return fmt.Errorf("%w: %s of %s is behind (%s): going back begins when the last change has arrived everywhere; %s, and try again", ErrRefused, o.Server, r.Zone, behind, r.hasten(o))
 		}
 	}
 	return nil
+}
+
+// hasten is what to type when a server is behind.
+func (r *Roll) hasten(o ServerSighting) string {
+	if o.Role == RoleParent && o.Unknown == "" {
+		return fmt.Sprintf("look with `rollover advance --zone %s`", r.Zone)
+	}
+	out := fmt.Sprintf("if it will never answer again, `rollover exclude-server --zone %s %s --reason WHY`", r.Zone, o.place())
+	if o.Role == RoleChild {
+		out = fmt.Sprintf("tell it once more with `pdnsutil increase-serial %s` and `pdns_control notify %s`, or, %s", r.Zone, r.Zone, out)
+	}
+	return out
 }
 
 // untold is what makes it certain that the parent does not do what it was last

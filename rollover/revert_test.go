@@ -85,7 +85,7 @@ func TestRevertWaitsUntilAllHasArrived(t *testing.T) {
 		lag  map[string]time.Duration
 		says string
 	}{
-		{"a secondary is behind", map[string]time.Duration{"ns2": 100 * unit}, "ns2 of example.com. is behind"},
+		{"a secondary is behind", map[string]time.Duration{"ns2": 100 * unit}, "tell it once more with `pdnsutil increase-serial example.com.`"},
 		{"the parent has not done it", nil, "--parent-unchanged"},
 		{"a parent server is behind", map[string]time.Duration{"p2": 100 * unit}, "p2"},
 	} {
