@@ -57,7 +57,7 @@ func (v *visit) known(ctx context.Context) (Inventory, error) {
 // serial. If one has, the wait was too short.
 func (v *visit) reread(ctx context.Context, kind Kind, s Sighting, verdict Verdict) Verdict {
 	step := verdict.Enter
-	if step == nil || !step.concernsData() || !v.roll.signsData() {
+	if v.err != nil || step == nil || !step.concernsData() || !v.roll.signsData() {
 		return verdict
 	}
 	c, err := v.engine.Signer.Contents(ctx, v.dossier.Zone)

@@ -317,7 +317,7 @@ func (v *visit) observe(ctx context.Context) {
 	roll, verdict := kind.Next(*v.roll, v.dossier.Ledger, sighting, v.setting.Policy)
 	*v.roll = roll
 	v.describe(sighting)
-	verdict = v.gated(ctx, v.reread(ctx, kind, sighting, verdict))
+	verdict = v.reread(ctx, kind, sighting, v.gated(ctx, verdict))
 	if v.err != nil {
 		return
 	}

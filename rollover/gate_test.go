@@ -29,6 +29,30 @@ func toGate(t *testing.T, w *rollovertest.World, p rollover.Policy) {
 	t.Fatalf("the switch was never near: %+v", w.Roll().Need)
 }
 
+// While a gate holds a step up, the zone is not read in full at each tick.
+func TestGatesComeBeforeTheZoneIsRead(t *testing.T) {
+	w, p := rollovertest.New("split", unequal), tight()
+	start(t, w, p, rollover.Order{Type: "zsk"})
+	for range 60 {
+		tickSeeing(t, w, p, func(s *rollover.Sighting) {
+			for i, v := range s.Servers {
+				if v.DNSKEY != nil {
+					keys := *v.DNSKEY
+					keys.Expires = keys.Expires.Add(-8 * 24 * time.Hour)
+					s.Servers[i].DNSKEY = &keys
+				}
+			}
+		})
+		whole(t, w, unit)
+	}
+	r, log := w.Roll(), strings.Join(w.Log, "\n")
+	if n := strings.Count(log, "list-zone"); n != 1 || r.Step != "publish" || len(r.Need.Findings) == 0 {
+		t.Errorf("at %s, need %+v: %d times list-zone, expected 1 at start", r.Step, r.Need, n)
+	}
+	drive(t, w, p, 200)
+	finished(t, w)
+}
+
 // What stops a step that takes something away although its waits hold, each
 // with the finding that status tells, and each mended by itself.
 func TestGatesStopAStep(t *testing.T) {

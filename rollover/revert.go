@@ -88,7 +88,7 @@ func (v *visit) turnBack(ctx context.Context) (inv Inventory, err error) {
 		expected = r.Intent.Before
 	}
 	if !fits && r.State != StateBlocked {
-		return inv, fmt.Errorf("%w: %s: %s", ErrRefused, r.Zone, r.changed(expected, inv.Keys, v.explain).Reason)
+		return inv, fmt.Errorf("%w: %s: %s; `rollover advance --zone %s` stops the rollover and says how to undo it", ErrRefused, r.Zone, r.changed(expected, inv.Keys, v.explain).Reason, r.Zone)
 	}
 	for _, k := range slices.Concat(r.Old, r.New) {
 		i := slices.IndexFunc(inv.Keys, k.isThe)
@@ -101,7 +101,7 @@ func (v *visit) turnBack(ctx context.Context) (inv Inventory, err error) {
 		case !fits && left && !inv.Keys[i].Active:
 			return inv, fmt.Errorf("%w: %v of %s signed, and was deactivated by somebody else: `%s`, and try again", ErrRefused, k, r.Zone, v.explain(Command{VerbActivate, inv.Keys[i]}))
 		case r.Type == "algorithm" && !inv.Keys[i].Active:
-			return inv, fmt.Errorf("%w: %v of %s has stopped signing: only going on is safe", ErrRefused, k, r.Zone)
+			return inv, fmt.Errorf("%w: %v of %s has stopped signing: only going on is safe: `rollover advance --zone %s`", ErrRefused, k, r.Zone, r.Zone)
 		}
 	}
 	r.Keys = inv.Keys

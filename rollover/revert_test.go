@@ -2,6 +2,7 @@ package rollover_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -149,7 +150,7 @@ func TestRevertRefused(t *testing.T) {
 	}{
 		{"nothing taken away", "submit", "rollover cancel", nil},
 		{"old is removed", "retire", "is gone", nil},
-		{"keys changed by hand", "switch", "not those that rollover left", func(w *rollovertest.World) { w.AddKey(256, false, true) }},
+		{"keys changed by hand", "switch", "`rollover advance --zone example.com.` stops the rollover", func(w *rollovertest.World) { w.AddKey(256, false, true) }},
 		{"old is not published", "switch", "is not published any more: `pdnsutil publish", func(w *rollovertest.World) {
 			meddle(t, w, rollover.Command{Verb: "unpublish", Key: w.Roll().Old[0]})
 		}},
@@ -179,6 +180,45 @@ func TestRevertRefused(t *testing.T) {
 				t.Errorf("a refused revert changed something: %v, %s", w.Keys, w.Roll().Kind)
 			}
 		})
+	}
+}
+
+// The parent was asked to remove the DS set, and has not done it everywhere.
+func TestRevertOfAnUnsignWaitsForTheParent(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	start(t, w, tight(), rollover.Order{Type: "unsign"})
+	toStep(t, w, tight(), "withdraw")
+	w.SetDSAt("p1", nil, 0)
+	whole(t, w, unit)
+	err := revert(w, false)
+	if !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "was asked for no DS, and p2 has DS") || !strings.Contains(err.Error(), "--parent-unchanged") {
+		t.Fatalf("revert says %v", err)
+	}
+	if err := revert(w, true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Old was stopped, and could not be removed: validators that want every
+// algorithm would miss its signatures, so there is no way back.
+func TestNoRevertOfAnAlgorithmThatHasStopped(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	start(t, w, tight(), rollover.Order{Type: "algorithm", Algorithm: 15})
+	toStep(t, w, tight(), "unpublish")
+	w.OnDo = func(w *rollovertest.World, c rollover.Command) error {
+		if c.Verb == rollover.VerbRemove {
+			return errors.New("database is locked")
+		}
+		w.Apply(c)
+		return nil
+	}
+	for range 60 {
+		w.ServeParent(tight())
+		whole(t, w, unit)
+		tickDue(t, w, tight())
+	}
+	if err := revert(w, true); !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "has stopped signing: only going on is safe: `rollover advance --zone example.com.`") {
+		t.Errorf("revert says %v; keys %v", err, w.Keys)
 	}
 }
 
