@@ -228,6 +228,8 @@ func (r *Roll) ends(st Statement, c Command) bool {
 		switch {
 		case st.Record == RecordDNSKEY && p.Verb == lacks:
 			return c.Key.Published && (c.Verb == VerbUnpublish || c.Verb == VerbRemove)
+		case st.Record == RecordData && p.Verb == notSignedBy && !RoleOf(r.Keys, c.Key).SignsData():
+			return false
 		case st.Record != RecordDS && p.Verb == notSignedBy:
 			return c.Key.Active && (c.Verb == VerbDeactivate || c.Verb == VerbRemove)
 		}
@@ -362,15 +364,13 @@ func (v *visit) recovered() {
 func (v *visit) enter(name, goOn string) {
 	now := v.engine.Now().Wall
 	r := v.roll
+	side := r.lent()
 	r.Intent, r.Need = nil, nil
 	r.Steps = append(r.Steps, StepRecord{name, now})
 	r.StepEnteredAt, v.moved, v.dirty = now, true, true
 	v.changed++
 	if goOn != "" {
-		if goOn != r.Kind {
-			r.Kind, r.Step, r.Ask = goOn, "publish", nil
-		}
-		v.event(EventRescued, name, "the parent has the DS of the new key without that of the old one: the new key signs beside the old one from now on; going on as "+goOn)
+		v.rescued(name, goOn, side)
 		return
 	}
 	r.Step = name
@@ -390,6 +390,28 @@ func (v *visit) enter(name, goOn string) {
 	if at == len(kind.Steps)-1 {
 		v.finish(kind)
 	}
+}
+
+// rescued goes on where a rescue leads to: both sides are published and sign.
+// The parent is asked anew, when caches have what that rests on.
+func (v *visit) rescued(name, goOn string, side Side) {
+	kind, err := v.kind()
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	r := v.roll
+	r.Kind, r.Step, r.Ask = goOn, kind.Rescue.Step, nil
+	v.event(EventRescued, name, fmt.Sprintf("the parent has the DS of the %s key without that of the %s one: the %s key signs beside the %s one from now on; going on as %s",
+		side, side.other(), side, side.other(), goOn))
+}
+
+// lent is the side that an open intent, of a rescue, lets sign.
+func (r *Roll) lent() Side {
+	if i := r.Intent; i != nil && slices.ContainsFunc(r.Old, func(k Key) bool { return k.isThe(i.Commands[0].Key) }) {
+		return Old
+	}
+	return New
 }
 
 func describeActions(s Step) string {

@@ -218,6 +218,9 @@ func (r *Roll) ailments(led Ledger, p Policy, l Limits, now time.Time) []Finding
 	for _, text := range r.unattended(p, now) {
 		add(FindingUnattended, SeverityWarning, text, "put `rollover advance` into cron")
 	}
+	if r.State == StateActive && r.Absence.Times > 1 {
+		add(FindingUnattended, SeverityWarning, r.Absence.sentence(p), "run `rollover advance` at least once in max_gap")
+	}
 	return out
 }
 
@@ -236,7 +239,7 @@ func (r *Roll) stuck(led Ledger, p Policy, l Limits, now time.Time) string {
 	if err != nil || at+1 >= len(kind.Steps) {
 		return ""
 	}
-	planned := r.longest(kind.Steps[at+1], led, p)
+	planned := r.longest(kind.Steps[at+1], led, p, func(Wait) bool { return true })
 	since := r.StepEnteredAt
 	if r.Ask != nil && r.Ask.Since.After(since) {
 		since = r.Ask.Since

@@ -429,15 +429,16 @@ func (v *visit) look(ctx context.Context, kind Kind) (Sighting, error) {
 
 // records is what has to be looked at: what the waits of the next step and of
 // the steps before it speak about, and the DS set wherever it hangs on the
-// keys that are rolled, for the parent may change it at any time. The DNSKEY set is always looked at: it shows whether somebody else
-// changed the keys. Data is looked at whenever it changes its signer, for the
-// ledger needs its TTLs from before that.
+// keys that are rolled, for the parent may change it at any time. The DNSKEY set
+// is always looked at: it shows whether somebody else changed the keys. So is data,
+// which shows who signs it, whatever the roles of the keys: a KSK does while no ZSK
+// is active.
 func (k Kind) records(step string) []Record {
 	at, err := k.index(step)
 	if err != nil {
 		return nil
 	}
-	out := []Record{RecordDNSKEY}
+	out := []Record{RecordDNSKEY, RecordData}
 	for _, s := range k.Steps[:min(at+2, len(k.Steps))] {
 		for _, w := range s.Waits {
 			if !slices.Contains(out, w.Record) {
@@ -447,9 +448,6 @@ func (k Kind) records(step string) []Record {
 	}
 	if k.signsKeys() && !slices.Contains(out, RecordDS) {
 		out = append(out, RecordDS)
-	}
-	if k.signsData() && !slices.Contains(out, RecordData) {
-		out = append(out, RecordData)
 	}
 	return out
 }

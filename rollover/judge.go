@@ -104,12 +104,14 @@ func emptyBreaks(record Record, v ServerSighting) string {
 
 // sideFor is the keys of the property's side that the record is about: a DS
 // points to keys that sign the DNSKEY set, data is signed by those that sign data.
+// That data is not signed by a side is said of all its keys: any of them may have
+// signed it while no ZSK was active.
 func (r *Roll) sideFor(p Property, record Record) []Key {
 	about := func(k Key) bool { return true }
 	switch {
 	case record == RecordDS, record == RecordDNSKEY && (p.Verb == signedBy || p.Verb == notSignedBy):
 		about = func(k Key) bool { return k.Role.SignsKeys() }
-	case record == RecordData:
+	case record == RecordData && p.Verb == signedBy:
 		about = func(k Key) bool { return k.Role.SignsData() }
 	}
 	var out []Key

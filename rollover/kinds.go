@@ -8,6 +8,7 @@ import (
 type (
 	after = []Wait
 	do    = []Action
+	at    = Place
 )
 
 // Kinds is the table of everything rollover can do with keys: the only place
@@ -35,13 +36,13 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "ksk", Method: "double-ds", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "ksk", Revert: "ksk",
+			Type: "ksk", Method: "double-ds", Role: KSK, Based: "RFC 6781 4.1.2, RFC 7583 3.3.2", Rescue: at{"ksk/double-signature", "publish"}, Cancel: "ksk", Revert: "ksk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
 				{"switch", after{Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
 				{"withdraw", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
-				{"retire", after{Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Remove(Old)}},
+				{"retire", after{Settled(RecordData, NotSignedBy(Old)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Remove(Old)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
 			},
 		},
@@ -50,7 +51,7 @@ func Kinds() []Kind {
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
-				{"retire", after{Settled(RecordDS, Has(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
+				{"retire", after{Settled(RecordDS, Has(New)), Settled(RecordData, NotSignedBy(Old)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
 			},
 		},
@@ -61,12 +62,12 @@ func Kinds() []Kind {
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New), AskParent(Old, New)}},
 				{"withdraw", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
-				{"retire", after{Settled(RecordDS, Has(New)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
+				{"retire", after{Settled(RecordDS, Has(New)), Settled(RecordData, NotSignedBy(Old)), Courtesy(Settled(RecordDS, Lacks(Old)))}, do{Deactivate(Old), Remove(Old)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old))}, nil},
 			},
 		},
 		{
-			Type: "csk", Method: "double-ds", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "double-signature", Cancel: "csk", Revert: "csk",
+			Type: "csk", Method: "double-ds", Role: CSK, Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: at{"csk/double-signature", "publish"}, Cancel: "csk", Revert: "csk",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -99,12 +100,12 @@ func Kinds() []Kind {
 			// has both while both are published, and drops old only after old is
 			// gone from the DNSKEY set, which is safe once old signs nothing that
 			// a cache may hold.
-			Type: "ksk", Method: "double-ds-cds", Role: KSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: "double-signature-cds", Cancel: "ksk-cds",
+			Type: "ksk", Method: "double-ds-cds", Role: KSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: at{"ksk/double-signature-cds", "publish"}, Cancel: "ksk-cds",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Seen(RecordDNSKEY, Has(New))}, do{AskParent(Old, New)}},
 				{"switch", after{Settled(RecordDS, Has(New))}, do{Activate(New), Deactivate(Old)}},
-				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{Remove(Old), AskParent(New)}},
+				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New)), Settled(RecordData, NotSignedBy(Old))}, do{Remove(Old), AskParent(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
 			},
 		},
@@ -113,12 +114,12 @@ func Kinds() []Kind {
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), Activate(New)}},
 				{"submit", after{Seen(RecordDNSKEY, Has(New))}, do{AskParent(Old, New)}},
-				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New)), Settled(RecordDS, Has(New))}, do{Deactivate(Old), Remove(Old), AskParent(New)}},
+				{"retire", after{Settled(RecordDNSKEY, Has(New), SignedBy(New)), Settled(RecordDS, Has(New)), Settled(RecordData, NotSignedBy(Old))}, do{Deactivate(Old), Remove(Old), AskParent(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(Old)), Courtesy(Seen(RecordDS, Lacks(Old)))}, nil},
 			},
 		},
 		{
-			Type: "csk", Method: "double-ds-cds", Role: CSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: "double-signature-cds", Cancel: "csk-cds",
+			Type: "csk", Method: "double-ds-cds", Role: CSK, CDS: true, Based: "RFC 7344 4 and 6.1, RFC 7583 3.3.2", Rescue: at{"csk/double-signature-cds", "publish"}, Cancel: "csk-cds",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Seen(RecordDNSKEY, Has(New))}, do{AskParent(Old, New)}},
@@ -141,7 +142,7 @@ func Kinds() []Kind {
 			// the first active ZSK a CSK stops to sign data, without the last one a
 			// KSK begins to. So whoever signs data afterwards must be in every DNSKEY
 			// set before anything is activated or deactivated, in either direction.
-			Type: "csk", Method: "convert-double-ds", Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: "convert-double-signature", Cancel: "csk", Revert: "convert",
+			Type: "csk", Method: "convert-double-ds", Based: "RFC 6781 4.1.3, RFC 7583 3.3.2", Rescue: at{"csk/convert-double-signature", "publish"}, Cancel: "csk", Revert: "convert",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New)}},
 				{"submit", after{Courtesy(Seen(RecordDNSKEY, Has(New)))}, do{AskParent(Old, New)}},
@@ -154,7 +155,7 @@ func Kinds() []Kind {
 		{
 			// Of new only the key that a DS points to signs at first, beside old:
 			// a new ZSK that signs before it is in every DNSKEY set breaks all data.
-			Type: "csk", Method: "convert-double-signature", Based: "RFC 6781 4.1.3, RFC 7583 3.3.1", Cancel: "csk", Revert: "convert",
+			Type: "csk", Method: "convert-double-signature", Based: "RFC 6781 4.1.3, RFC 7583 3.3.1", Rescue: at{"csk/convert-double-signature", "publish"}, Cancel: "csk", Revert: "convert",
 			Steps: []Step{
 				{"publish", nil, do{Publish(New), ActivateEntry(New)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(New), SignedBy(New))}, do{AskParent(New)}},
@@ -167,7 +168,7 @@ func Kinds() []Kind {
 			// A zone must be signed with every algorithm that its DNSKEY set has
 			// (RFC 4035 section 2.2), and some validators insist on every algorithm
 			// that the DS set has: signatures come before keys, and go after them.
-			Type: "algorithm", Method: "conservative", Based: "RFC 6781 4.1.4", Cancel: "algorithm", Revert: "algorithm",
+			Type: "algorithm", Method: "conservative", Based: "RFC 6781 4.1.4", Rescue: at{"algorithm/conservative", "publish"}, Cancel: "algorithm", Revert: "algorithm",
 			Steps: []Step{
 				{"sign", nil, do{Activate(New)}},
 				{"publish", after{Settled(RecordData, SignedBy(New))}, do{Publish(New)}},
@@ -211,15 +212,15 @@ func Kinds() []Kind {
 			// While a cache may hold a DNSKEY set that only new signed (somebody
 			// switched by hand), the DS of new must stay; while one may hold a DS
 			// set with new alone, new itself.
-			Type: "cancel", Method: "ksk", Role: KSK, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: "ksk",
+			Type: "cancel", Method: "ksk", Role: KSK, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: at{"cancel/ksk", ""},
 			Steps: []Step{
 				{"withdraw", after{Settled(RecordDNSKEY, SignedBy(Old))}, do{AskParent(Old)}},
-				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Remove(New)}},
+				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New)), Settled(RecordData, NotSignedBy(New))}, do{Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
 			},
 		},
 		{
-			Type: "cancel", Method: "csk", Role: CSK, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: "csk",
+			Type: "cancel", Method: "csk", Role: CSK, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: at{"cancel/csk", ""},
 			Steps: []Step{
 				{"withdraw", after{Settled(RecordDNSKEY, SignedBy(Old))}, do{AskParent(Old)}},
 				{"remove", after{Settled(RecordDS, Has(Old), Lacks(New)), Settled(RecordData, SignedBy(Old))}, do{Remove(New)}},
@@ -229,14 +230,14 @@ func Kinds() []Kind {
 		{
 			// The parent drops the DS of new only after new is gone from CDS. That
 			// is safe while every cached DS set has old too, and old signs.
-			Type: "cancel", Method: "ksk-cds", Role: KSK, CDS: true, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: "ksk-cds",
+			Type: "cancel", Method: "ksk-cds", Role: KSK, CDS: true, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: at{"cancel/ksk-cds", ""},
 			Steps: []Step{
-				{"remove", after{Settled(RecordDS, Has(Old)), Settled(RecordDNSKEY, SignedBy(Old))}, do{Remove(New), AskParent(Old)}},
+				{"remove", after{Settled(RecordDS, Has(Old)), Settled(RecordDNSKEY, SignedBy(Old)), Settled(RecordData, NotSignedBy(New))}, do{Remove(New), AskParent(Old)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New)), Courtesy(Seen(RecordDS, Lacks(New)))}, nil},
 			},
 		},
 		{
-			Type: "cancel", Method: "csk-cds", Role: CSK, CDS: true, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: "csk-cds",
+			Type: "cancel", Method: "csk-cds", Role: CSK, CDS: true, Based: "the failing pairs of docs/decides.md, read backwards", Rescue: at{"cancel/csk-cds", ""},
 			Steps: []Step{
 				{"remove", after{Settled(RecordDS, Has(Old)), Settled(RecordDNSKEY, SignedBy(Old)), Settled(RecordData, SignedBy(Old))}, do{Remove(New), AskParent(Old)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New)), Courtesy(Seen(RecordDS, Lacks(New)))}, nil},
@@ -245,7 +246,7 @@ func Kinds() []Kind {
 		{
 			// Both algorithms sign until no cache has a DNSKEY set with new. A DS of new
 			// that was put in early goes only while old is what it was.
-			Type: "cancel", Method: "algorithm", Based: "RFC 6781 4.1.4, read backwards",
+			Type: "cancel", Method: "algorithm", Based: "RFC 6781 4.1.4, read backwards", Rescue: at{"cancel/algorithm", ""},
 			Steps: []Step{
 				{"withdraw", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
 				{"unpublish", after{Settled(RecordDS, Has(Old), Lacks(New))}, do{Unpublish(New)}},
@@ -277,7 +278,7 @@ func Kinds() []Kind {
 			Steps: []Step{
 				{"activate", nil, do{Activate(Old)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
-				{"retire", after{Settled(RecordDS, Has(Old)), Courtesy(Settled(RecordDS, Lacks(New)))}, do{Deactivate(New), Remove(New)}},
+				{"retire", after{Settled(RecordDS, Has(Old)), Settled(RecordData, NotSignedBy(New)), Courtesy(Settled(RecordDS, Lacks(New)))}, do{Deactivate(New), Remove(New)}},
 				{"finish", after{Seen(RecordDNSKEY, Lacks(New))}, nil},
 			},
 		},
@@ -291,7 +292,7 @@ func Kinds() []Kind {
 			},
 		},
 		{
-			Type: "revert", Method: "convert", Based: "csk (convert-double-signature), read backwards",
+			Type: "revert", Method: "convert", Based: "csk (convert-double-signature), read backwards", Rescue: at{"revert/convert", "activate"},
 			Steps: []Step{
 				{"activate", nil, do{ActivateEntry(Old)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},
@@ -302,7 +303,7 @@ func Kinds() []Kind {
 		},
 		{
 			// Old has signed all data all the while, unless somebody stopped it for some time.
-			Type: "revert", Method: "algorithm", Based: "RFC 6781 4.1.4, read backwards",
+			Type: "revert", Method: "algorithm", Based: "RFC 6781 4.1.4, read backwards", Rescue: at{"revert/algorithm", "publish"},
 			Steps: []Step{
 				{"publish", after{Settled(RecordData, SignedBy(Old))}, do{Publish(Old)}},
 				{"submit", after{Settled(RecordDNSKEY, Has(Old), SignedBy(Old))}, do{AskParent(Old)}},

@@ -449,9 +449,11 @@ func TestNamesInTheStateFile(t *testing.T) {
 			}
 			steps[s.Name] = true
 		}
-		if k.Rescue != "" {
-			if _, err := rollover.FindKind(k.Type, k.Rescue); err != nil {
-				t.Errorf("kind %s: rescue: %v", k.Name(), err)
+		if k.Rescue.Kind != "" {
+			kindType, method, _ := strings.Cut(k.Rescue.Kind, "/")
+			to, err := rollover.FindKind(kindType, method)
+			if err != nil || k.Rescue.Step != "" && !slices.ContainsFunc(to.Steps, func(s rollover.Step) bool { return s.Name == k.Rescue.Step }) {
+				t.Errorf("kind %s: rescue leads to %v: %v", k.Name(), k.Rescue, err)
 			}
 		}
 		for back, method := range map[string]string{"cancel": k.Cancel, "revert": k.Revert} {

@@ -153,6 +153,9 @@ func (l *Ledger) add(e LedgerEntry) {
 		case old.Record != e.Record || old.Server != e.Server:
 		case old.sameVersion(e):
 			old.TTL, old.Last, old.Seen, old.Until, known = max(old.TTL, e.TTL), e.Last, e.Seen, Instant{}, true
+			if e.DS != nil && !old.DS.believable() {
+				old.DS = e.DS // a look that proves it comes after one that could not
+			}
 		case old.Until.IsZero():
 			old.Until = e.Seen
 		}

@@ -42,8 +42,8 @@ func (k Kind) manual() string {
 	if k.CDS {
 		out.WriteString(" The parent follows CDS, where PowerDNS lists every published key.")
 	}
-	if k.Rescue != "" {
-		fmt.Fprintf(&out, " If the parent shows the DS of new without that of old while only old signs, new signs at once and it goes on as %s.", k.Rescue)
+	if k.Rescue.Kind != "" {
+		fmt.Fprintf(&out, " If the parent shows the DS of one side alone while only the other signs, both sign at once, and it goes on %s.", k.Rescue)
 	}
 	out.WriteString("\n\n| step | when | then |\n|---|---|---|\n")
 	for _, s := range k.Steps {

@@ -53,6 +53,7 @@ func (k Kind) look(r Roll, s Sighting, p Policy) Roll {
 			held[st.String()] = r.hold(st, s, p)
 		}
 	}
+	r.Absence = r.Absence.after(r.LastLook, s.At, p)
 	if !r.LastLook.IsZero() {
 		r.LastGap = s.At.Since(r.LastLook)
 	}
@@ -66,6 +67,9 @@ func (r *Roll) hold(st Statement, s Sighting, p Policy) map[string]Holding {
 	out := map[string]Holding{}
 	for _, v := range r.counting(st.Record, s) {
 		was := r.Held[st.String()][v.place()]
+		if p.unwatched(was.shown(), s.At) {
+			was = Holding{}
+		}
 		verdict, detail := r.judge(st, v, s, p)
 		out[v.place()] = was.after(verdict, detail, s.At, p.counts(was.Last, s.At))
 	}
@@ -90,54 +94,74 @@ func (h Holding) after(v shown, detail string, at Instant, maxGap time.Duration)
 	case !h.Last.IsZero():
 		h.Earned += min(at.Since(h.Last), maxGap)
 	}
-	h.Good, h.Bad, h.Unproven, h.Last, h.Detail = true, false, false, at, ""
+	h.Good, h.Bad, h.Unproven, h.Last, h.Shown, h.Detail = true, false, false, at, at, ""
 	return h
 }
 
-// rescue says whether the parent replaced instead of added: it shows the DS of
-// new without that of old while only old signs. Then the zone is breaking, and
-// letting new sign too is valid under either DS. It only adds.
+// shown is the last look at which the server showed the statement.
+func (h Holding) shown() Instant {
+	if h.Shown.IsZero() {
+		return h.Last
+	}
+	return h.Shown
+}
+
+// rescue says whether the parent shows the DS of one side alone while only the
+// other signs: a registrar that replaced instead of added, or an operator who took
+// the wrong DS out. Then the zone is breaking, and letting both sign is valid under
+// either DS. It only adds.
 //
-// Since it only adds, it is generous: any digest type that points to new
-// counts, and a mistyped DS of old does not point to old. What must be proven
+// Since it only adds, it is generous: any digest type that points to a side
+// counts, and a mistyped DS does not point to its key. What must be proven
 // and is not does not count: no validator believes it either.
 func (k Kind) rescue(r Roll, at int, s Sighting) (Verdict, bool) {
-	if k.Rescue == "" || !slices.Contains(s.Records, RecordDS) || k.newSigns(at) || !r.canSign() {
+	if k.Rescue.Kind == "" || !slices.Contains(s.Records, RecordDS) {
 		return Verdict{}, false
 	}
 	for _, v := range s.relevant(RecordDS) {
 		if v.DS == nil {
 			continue
 		}
-		if r.pointsTo(New, v.DS.Set) && !r.pointsTo(Old, v.DS.Set) {
-			step := Step{Name: RescueStep, Actions: []Action{ActivateEntry(New)}}
-			return Verdict{Enter: &step, GoOn: k.Type + "/" + k.Rescue}, true
+		for _, side := range []Side{New, Old} {
+			if !r.pointsTo(side, v.DS.Set) || r.pointsTo(side.other(), v.DS.Set) {
+				continue
+			}
+			if actions := k.lends(&r, at, side); len(actions) > 0 {
+				return Verdict{Enter: &Step{Name: RescueStep, Actions: actions}, GoOn: k.Rescue.Kind}, true
+			}
 		}
 	}
 	return Verdict{}, false
 }
 
-// canSign says whether a new key that a DS may point to is there, by the last
-// reading of the keys, and does not sign.
-func (r *Roll) canSign() bool {
-	return slices.ContainsFunc(r.Keys, func(o Key) bool {
-		return o.Published && !o.Active && slices.ContainsFunc(r.New, func(k Key) bool { return k.Role.SignsKeys() && o.isThe(k) })
+// lends is what lets a side sign the DNSKEY set, published, that a DS may point to
+// and that does not: sooner than planned, or again. Nothing while its keys
+// are not there, or do so already. A side that was never published is not published
+// for it: caches may not have what it has signed.
+func (k Kind) lends(r *Roll, at int, side Side) []Action {
+	for _, key := range r.Keys {
+		ours := slices.ContainsFunc(r.side(side), func(o Key) bool { return o.Role.SignsKeys() && o.isThe(key) })
+		switch {
+		case !ours, key.Active && key.Published:
+		case key.Published:
+			return []Action{ActivateEntry(side)}
+		case key.Active && k.unpublished(at, side):
+			return []Action{Publish(side)}
+		}
+	}
+	return nil
+}
+
+// unpublished says whether a step up to at has taken the side out of the DNSKEY set.
+func (k Kind) unpublished(at int, side Side) bool {
+	return slices.ContainsFunc(k.Steps[:at+1], func(s Step) bool {
+		return slices.ContainsFunc(s.Actions, func(a Action) bool { return a.Verb == unpublish && a.Sides[0] == side })
 	})
 }
 
 // pointsTo says whether a DS set has a right DS of some key of a side.
 func (r *Roll) pointsTo(side Side, set []DS) bool {
 	return slices.ContainsFunc(r.side(side), func(k Key) bool { return k.Role.SignsKeys() && len(r.digests(k, set)) > 0 })
-}
-
-// newSigns says whether a step up to at lets the new side sign.
-func (k Kind) newSigns(at int) bool {
-	for _, step := range k.Steps[:at+1] {
-		if slices.ContainsFunc(step.Actions, func(a Action) bool { return (a.Verb == activate || a.Verb == activateEntry) && a.Sides[0] == New }) {
-			return true
-		}
-	}
-	return false
 }
 
 // unmet is why the step after at cannot be entered yet, nil if it can. What

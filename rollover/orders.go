@@ -29,8 +29,8 @@ func (v *visit) orderEvent(name, text, reason string) {
 	v.events[len(v.events)-1].Reason = reason
 }
 
-// Pause stops a rollover until it is resumed. Nothing is undone; time that
-// passes unwatched is not earned.
+// Pause stops a rollover until it is resumed. Nothing is undone. Nobody looks
+// meanwhile, so that every wait starts anew when it is resumed.
 func (e *Engine) Pause(zone, reason string) error {
 	return e.order(zone, func(v *visit) error {
 		if v.roll.State != StateActive {
@@ -53,10 +53,10 @@ func (e *Engine) Resume(ctx context.Context, zone, reason string) error {
 			if err := v.unblock(ctx); err != nil {
 				return err
 			}
-			v.roll.Held = map[string]map[string]Holding{} // whatever was done meanwhile: earn it anew
 		default:
 			return fmt.Errorf("%w: the rollover of %s is %s: there is nothing to resume", ErrRefused, zone, v.roll.State)
 		}
+		v.roll.Held = map[string]map[string]Holding{} // nobody looked, or the keys were changed: all is earned anew
 		v.roll.State, v.roll.Block, v.roll.NextCheck = StateActive, nil, e.Now().Wall
 		v.orderEvent(EventResumed, "resumed", reason)
 		return nil

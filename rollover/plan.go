@@ -52,11 +52,11 @@ func Plan(r Roll, l Ledger, p Policy, now time.Time, explain func(Command) strin
 			out[i].Commands = []string{}
 			continue
 		}
-		wait := r.longest(s, l, p)
+		wait := r.longest(s, l, p, r.startsHere)
 		if i == at+1 && r.Need != nil {
 			wait = min(wait, r.Need.Remaining)
 		}
-		earliest = earliest.Add(wait)
+		earliest = latest(earliest.Add(wait), r.StartedAt.Add(r.longest(s, l, p, r.heldFromStart)))
 		date := earliest
 		out[i].Earliest = &date
 	}
@@ -68,7 +68,7 @@ func (r *Roll) planStep(s Step, l Ledger, p Policy, explain func(Command) string
 	longest := time.Duration(-1)
 	for _, w := range s.Waits {
 		out.Waits = append(out.Waits, w.String())
-		if ttl := r.ttl(w.Statement, l, p); w.Strength == StrengthSettled && ttl > longest {
+		if ttl := r.ttl(w.Statement, l, p); w.Strength == StrengthSettled && ttl > longest && r.startsHere(w) {
 			longest, out.Hold = ttl, p.formula(ttl)
 		}
 	}
@@ -94,10 +94,29 @@ func spelled(c Command, explain func(Command) string) string {
 	return strings.Replace(explain(c), strconv.Itoa(unmade), "NEW", 1)
 }
 
-func (r *Roll) longest(s Step, l Ledger, p Policy) time.Duration {
+// heldFromStart says whether a wait is earned from the start of the rollover on: that
+// an old key which signs no data has signed none.
+func (r *Roll) heldFromStart(w Wait) bool {
+	return w.Record == RecordData && !slices.ContainsFunc(w.Properties, func(p Property) bool {
+		return p.Verb == signedBy || p.Side != Old || slices.ContainsFunc(r.Old, func(k Key) bool { return k.Role.SignsData() })
+	})
+}
+
+// startsHere says whether a wait is earned from the step before it on.
+func (r *Roll) startsHere(w Wait) bool { return !r.heldFromStart(w) }
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// longest is the longest of those holds of a step that are asked for.
+func (r *Roll) longest(s Step, l Ledger, p Policy, asked func(Wait) bool) time.Duration {
 	out := time.Duration(0)
 	for _, w := range s.Waits {
-		if w.Strength == StrengthSettled {
+		if w.Strength == StrengthSettled && asked(w) {
 			out = max(out, p.hold(r.ttl(w.Statement, l, p)))
 		}
 	}

@@ -47,6 +47,18 @@ func (p Policy) counts(last, at Instant) time.Duration {
 	return p.MaxGap
 }
 
+// unwatched says whether so much time has passed since a look that what it showed
+// earns nothing any more: nobody looked, and anything may have come and gone. That
+// is more than twice max_gap; and a wall clock that went back over a reboot, for then
+// nobody knows how long it was.
+func (p Policy) unwatched(last, at Instant) bool {
+	if last.IsZero() {
+		return true
+	}
+	back := at.BootID != last.BootID && at.Wall.Round(0).Before(last.Wall.Round(0))
+	return back || at.Since(last)/2 > p.MaxGap
+}
+
 // forever is a wait that nobody lives to see the end of.
 const forever time.Duration = math.MaxInt64
 

@@ -62,7 +62,7 @@ func (p *proof) moves(w *world, yield func(move, world)) {
 func (m *mover) to(mv move, w world, who blame) {
 	m.canonical(&w)
 	if who != blameTool || w.flags&hurt != 0 {
-		broken := m.broken(&w) != "" || who == blameEnvironment && m.dooms(w)
+		broken := m.broken(&w) != "" || (who == blameEnvironment || m.family.may[faultWrongDS] > 0) && m.dooms(w)
 		switch {
 		case broken && who == blameEnvironment && m.from.flags&hurt == 0:
 			return
@@ -115,8 +115,9 @@ func (m *mover) takeOver() {
 			newest = src[1]
 		case m.from.flags&astray != 0:
 			who = blameOthers
-			if gone := maskOf(m.new)&m.there(m.from.table) == 0; gone && !m.family.unseen {
-				who = blameEnvironment // an order that lands after it was taken back
+			gone := maskOf(m.new)&m.there(m.from.table) == 0 || m.family.may[faultWrongDS] > 0 && m.versions[newest].has&m.there(m.from.table) == 0
+			if gone && !m.family.unseen {
+				who = blameEnvironment // an order that lands after it was taken back, or too late to be mended
 			}
 		case m.from.flags&unasked != 0:
 			who = blameEnvironment // nobody knows of it before a server of the parent shows it
@@ -154,7 +155,7 @@ func (m *mover) note(w *world, at int, v uint8) {
 // register lets the registry do what is asked of it.
 func (m *mover) register() {
 	s := m.shapes[m.from.shape]
-	if m.from.unseen != 0 {
+	if m.from.unseen != 0 || m.unwatched() {
 		return // who acts has read what the last look showed
 	}
 	var wants []uint8
@@ -196,7 +197,7 @@ func (p *proof) pointable() (keys uint8) {
 
 // ticks lets rollover run, well or killed or lied to.
 func (m *mover) ticks() {
-	if m.shapes[m.from.shape].roll.State != StateActive {
+	if m.shapes[m.from.shape].roll.State != StateActive || m.from.flags&away != 0 && int(m.from.gap) < m.tooLong() {
 		return
 	}
 	m.validators(m.tickWith)
@@ -290,7 +291,7 @@ func (m *mover) ticked(v variant, w world, kind moveKind, f fault) outcome {
 	}
 	w.shape, w.ledger, w.table, w.held = out.shape, out.ledger, out.table, out.held
 	if out.looked {
-		w.gap, w.skew, w.flags = 0, 0, w.flags&^rebooted
+		w.gap, w.skew, w.flags = 0, 0, w.flags&^(rebooted|away)
 		w.unseen &= silence[v.silent] | m.masked(v)
 	}
 	if out.did > 0 {
@@ -347,9 +348,25 @@ func (m *mover) environment() {
 	m.haste()
 	m.ttls()
 	m.clocks()
+	m.absence()
 }
 
-// fallBacks lets a server serve its first version again, until it was seen.
+// absence lets nobody run rollover for long.
+func (m *mover) absence() {
+	if w := m.from; w.flags&away == 0 && w.spend(faultAway) {
+		w.flags |= away
+		m.to(move{kind: moveFault, fault: faultAway}, w, blameTool)
+	}
+}
+
+// unwatched says whether nobody looks for longer than rollover counts: because
+// nobody runs it, or because it is paused.
+func (m *mover) unwatched() bool {
+	return m.from.flags&away != 0 || m.shapes[m.from.shape].roll.State == StatePaused
+}
+
+// fallBacks lets a server serve its first version again, until it was seen; while
+// nobody looks, for as long as it likes.
 func (m *mover) fallBacks() {
 	first := m.worlds[0].serve
 	for at := range places {
@@ -362,7 +379,7 @@ func (m *mover) fallBacks() {
 			continue
 		}
 		m.change(&w, at, first[at])
-		if !m.family.unseen {
+		if !m.family.unseen && !m.unwatched() {
 			w.unseen |= 1 << at
 		}
 		m.to(move{kind: moveFault, at: uint8(at), fault: f}, w, blameEnvironment)
@@ -372,16 +389,22 @@ func (m *mover) fallBacks() {
 // registrar lets it replace where it was to add, or mistype what it adds.
 func (m *mover) registrar() {
 	s := m.shapes[m.from.shape]
-	if !s.asks || s.want[1].has == 0 || m.from.unseen != 0 || m.cdsDriven() {
+	if !s.asks || m.from.unseen != 0 || m.cdsDriven() {
 		return
 	}
-	if w := m.from; w.spend(faultReplace) {
+	if w := m.from; w.spend(faultReplace) && s.want[1].has != 0 {
 		if w.reg = m.version(s.want[1], w.ttl); w.reg != m.version(s.want[0], w.ttl) {
 			w.flags |= astray
 			m.to(move{kind: moveFault, fault: faultReplace}, w, blameTool)
 		}
 	}
-	if w := m.from; w.spend(faultTypo) {
+	if w := m.from; w.spend(faultWrongDS) && s.want[3].has != 0 {
+		if w.reg = m.version(s.want[3], w.ttl); w.reg != m.version(s.want[0], w.ttl) {
+			w.flags |= astray
+			m.to(move{kind: moveFault, fault: faultWrongDS}, w, blameTool)
+		}
+	}
+	if w := m.from; w.spend(faultTypo) && s.want[1].has != 0 {
 		typo := m.versions[w.reg]
 		typo.by |= s.want[2].by &^ typo.has
 		w.reg = m.version(typo, w.ttl)
@@ -444,8 +467,11 @@ func (m *mover) hands() {
 		w.table = m.tableID(before)
 		m.to(move{kind: moveUndo}, w, blameOthers)
 	}
-	if s.roll.State == StateBlocked && !meddled {
+	if s.roll.State == StateBlocked && !meddled || s.roll.State == StatePaused {
 		m.ordered(orderResume, m.from)
+	}
+	if w := m.from; s.roll.State == StateActive && w.spend(faultPause) {
+		m.ordered(orderPause, w)
 	}
 	if w := m.from; !s.roll.State.Ended() && w.spend(faultCancel) {
 		m.ordered(orderCancel, w)
@@ -499,7 +525,7 @@ func (m *mover) ordered(order uint8, w world) {
 func (m *mover) edits(w world) {
 	t := m.tables[w.table]
 	stranger := m.keys[len(m.keys)-1]
-	for _, k := range slices.Concat(m.old, m.new, []Key{stranger}) {
+	for _, k := range slices.Concat(m.old, m.new, m.bystanders(), []Key{stranger}) {
 		i := k.ID - 1
 		states := []uint8{0, t[i] ^ keyActive, t[i] ^ keyPublished}
 		if t[i] == 0 {
@@ -516,7 +542,19 @@ func (m *mover) edits(w world) {
 	}
 }
 
-// switchedByHand yields a switch from old to new by somebody in a hurry.
+// bystanders is the keys of the zone that are of neither side: the ZSK while a KSK
+// is rolled, and the KSK while a ZSK is.
+func (m *mover) bystanders() (out []Key) {
+	for i, k := range m.keys {
+		if m.start[i] != 0 && !slices.ContainsFunc(m.old, func(o Key) bool { return o.ID == k.ID }) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// switchedByHand yields a switch from old to new by somebody in a hurry; and one in
+// which the ZSK beside them is off, too, so that new alone signs everything.
 func (m *mover) switchedByHand(w world) {
 	t := m.tables[w.table]
 	for _, o := range m.old {
@@ -525,9 +563,14 @@ func (m *mover) switchedByHand(w world) {
 	for _, n := range m.new {
 		t[n.ID-1] |= keyActive
 	}
-	if maskOf(m.new)&m.there(w.table) == maskOf(m.new) {
-		m.edited(w, t)
+	if maskOf(m.new)&m.there(w.table) != maskOf(m.new) {
+		return
 	}
+	m.edited(w, t)
+	for _, k := range m.bystanders() {
+		t[k.ID-1] &^= keyActive
+	}
+	m.edited(w, t)
 }
 
 // there is the keys that a table holds.
@@ -613,6 +656,10 @@ func (p *proof) tellFault(m move, from, to *world) string {
 		return "the registrar replaces instead of adds: " + p.describe(p.versions[to.reg])
 	case faultTypo:
 		return "the registrar mistypes: " + p.describe(p.versions[to.reg])
+	case faultAway:
+		return "nobody runs rollover any more, for longer than twice max_gap"
+	case faultWrongDS:
+		return "the DS that is to stay is taken out: " + p.describe(p.versions[to.reg])
 	case faultEarly:
 		return "somebody puts in what was not asked for: " + p.describe(p.versions[to.reg])
 	case faultForward:

@@ -40,15 +40,17 @@ type mutant struct {
 var (
 	wide  = [3][2]uint8{{2, 2}, {3, 3}, {4, 4}}
 	other = [3][2]uint8{{4, 4}, {2, 2}, {3, 3}}
+	// late are TTLs for what data alone is waited for.
+	late = [3][2]uint8{{1, 1}, {2, 2}, {6, 6}}
 )
 
 // waitMutants are two for each wait of the table that is settled and no
-// courtesy: left out, and weakened to seen. Courtesies are left out as well, or
-// one of them could stand in for a missing wait.
+// courtesy: left out, and weakened to seen. Courtesies and the rescue are left out
+// as well, or one of them could stand in for a missing wait.
 func waitMutants() []mutant {
 	var out []mutant
 	for _, k := range Kinds() {
-		hasty := without(k, func(w Wait) bool { return w.Courtesy })
+		hasty := unrescued(without(k, func(w Wait) bool { return w.Courtesy }))
 		for i, s := range hasty.Steps {
 			for j, w := range s.Waits {
 				if w.Strength != StrengthSettled {
@@ -121,7 +123,7 @@ func guardMutants() []mutant {
 		{"what fell back is good as soon as it is back", ksk, family{may: may{faultFallBack: 1}}, tweak{kinds: watchedSeen}, 0, ""},
 		{"deadline by wall clock", ksk, family{may: may{faultForward: 1}, ttl: wide}, tweak{policy: uncapped, clock: wallOnly}, 0, ""},
 		{"a gap counts in full", ksk, family{may: may{faultForward: 1, faultReboot: 1}, policy: withMargin, ttl: wide}, tweak{policy: uncapped, clock: wallOnly}, 0, ""},
-		{"a gap over a reboot counts in full though no margin makes up for it", ksk, family{may: may{faultForward: 1, faultReboot: 1}, ttl: wide}, tweak{clock: wallOnly}, 0, ""},
+		{"a gap over a reboot counts in full though no margin makes up for it", ksk, family{may: may{faultForward: 1, faultReboot: 1}, ttl: wide, jump: 2}, tweak{clock: wallOnly}, 0, ""},
 		{"digest not compared", ksk, family{may: may{faultTypo: 1}}, tweak{look: readTypo}, 0, ""},
 		{"parent's answers not proven", ksk, family{may: may{faultForged: 1}, policy: withValidator}, tweak{policy: func(p *Policy) { p.Evidence = EvidencePlain }}, 0, ""},
 		{"exit code believed", zsk, family{may: may{faultLie: 1}}, tweak{believeExit: true}, 0, ""},
@@ -139,6 +141,28 @@ func guardMutants() []mutant {
 		{"a first DS handed over though a name server fell back", kindOf("sign/ds-last"), family{may: may{faultFallBack: 1}}, tweak{stored: handOver}, 0, ""},
 		{"a DS of a new algorithm handed over though a name server fell back", kindOf("algorithm/conservative"), family{may: may{faultFallBack: 1}}, tweak{stored: handOver}, 0, ""},
 		{"no rescue", unrescued(ksk), family{may: may{faultReplace: 1}, ttl: other}, tweak{}, int(other[inKeys][0]), ""},
+		{"no rescue of old", unrescued(ksk), family{may: may{faultWrongDS: 1}, ttl: other}, tweak{}, int(other[inKeys][0]), ""},
+		{"no rescue of an algorithm that was unpublished", unrescued(kindOf("algorithm/conservative")), family{may: may{faultWrongDS: 1}, ttl: other}, tweak{}, int(other[inKeys][0]), ""},
+		{"what was earned counts though nobody looked for long", ksk, family{may: may{faultAway: 1, faultFlap: 1}}, tweak{load: justShown}, 0, ""},
+		{"what was earned counts though nobody looked for long, name servers", csk, family{may: may{faultAway: 1, faultFallBack: 1}}, tweak{load: justShown}, 0, ""},
+		{"what was earned before a pause counts", ksk, family{may: may{faultPause: 1, faultFlap: 1}}, tweak{stored: keepPaused}, 0, ""},
+	}
+}
+
+// justShown takes every statement for one that was shown a moment ago.
+func justShown(b *bench) {
+	for _, servers := range b.saved.Roll.Held {
+		for server, h := range servers {
+			h.Shown = b.now
+			servers[server] = h
+		}
+	}
+}
+
+// keepPaused gives back the hold times that a pause has ended.
+func keepPaused(b *bench) {
+	if len(b.saved.Roll.Held) == 0 && b.saved.Roll.LastLook == lastLook {
+		b.saved.Roll.Held = b.proof.decode(b.world)
 	}
 }
 
@@ -171,7 +195,7 @@ func otherWait(k Kind) Kind {
 }
 
 func unrescued(k Kind) Kind {
-	k.Rescue = ""
+	k.Rescue = Place{}
 	return k
 }
 

@@ -37,6 +37,9 @@ const (
 	faultSwitch         // somebody switches from old to new by hand
 	faultHide           // somebody unpublishes a key of old by hand
 	faultEarly          // somebody puts in the DS of new before it is asked for
+	faultAway           // nobody runs rollover for longer than twice max_gap
+	faultPause          // the operator pauses
+	faultWrongDS        // the operator takes out the DS that is to stay
 )
 
 // family is the circumstances of one search: what may go wrong how often, with
@@ -58,6 +61,9 @@ type family struct {
 	urgent bool
 	// unseen lets servers flap and TTLs change between two looks unnoticed.
 	unseen bool
+	jump   int8 // units by which a clock jumps
+	// roles: a moment before the start, no ZSK was active, and the entry point signed data.
+	roles bool
 }
 
 // proof is one search.
@@ -119,6 +125,9 @@ func newProof(k Kind, f family, t tweak) *proof {
 	if f.ttl == [3][2]uint8{} {
 		p.family.ttl = [3][2]uint8{{1, 2}, {2, 3}, {1, 2}}
 	}
+	if f.jump == 0 {
+		p.family.jump = jump
+	}
 	if f.policy != nil {
 		f.policy(&p.policy)
 	}
@@ -167,9 +176,16 @@ func (p *proof) setStatements() {
 	}
 	p.maxGap = int8(min(p.policy.MaxGap, longest) / proofUnit)
 	if p.family.may[faultBack]+p.family.may[faultForward] > 0 {
-		p.maxGap += jump
+		p.maxGap += p.family.jump
+	}
+	if p.family.may[faultAway] > 0 {
+		p.maxGap = max(p.maxGap, int8(p.tooLong()))
 	}
 }
+
+// tooLong is from how many units on a gap is more than twice max_gap. It does not
+// depend on the policy of a mutant.
+func (p *proof) tooLong() int { return int(2*proofPolicy().MaxGap/proofUnit) + 1 }
 
 // reaches says whether a rollover of this proof can come to be run by a row: its
 // own, the one it is rescued to, and those that it is taken back by.
@@ -313,7 +329,23 @@ func (p *proof) first() world {
 	}
 	w.ledger = p.ledgerID(ledger)
 	w.shape = p.learn(roll, 0)
+	if p.family.roles {
+		v := p.version(p.beforeRoles(), w.ttl)
+		w.remember(v, p.versions[v].ttl)
+	}
 	return w
+}
+
+// beforeRoles is the data as it was served when no ZSK was active.
+func (p *proof) beforeRoles() version {
+	t := p.start
+	for i, k := range p.keys {
+		if k.Role == ZSK {
+			t[i] &^= keyActive
+		}
+	}
+	_, data := p.source(t)
+	return data
 }
 
 // result is how a search ended.

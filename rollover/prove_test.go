@@ -87,8 +87,10 @@ func elsewhere(k Kind, f family) string {
 	killed := f.may[faultCrash]+f.may[faultLie] > 0 && !f.lenient && k.Type == "algorithm"
 	alike := f.lenient && k.Type != "algorithm" || f.urgent && !k.courteous()
 	early := f.may[faultEarly] > 0 && (k.CDS || k.Role == ZSK || !k.mentions(New))
+	wrong := f.may[faultWrongDS] > 0 && (k.CDS || k.Role == ZSK || !k.mentions(New) || !k.mentions(Old))
+	alone := f.roles && (k.Role == CSK || !k.mentions(Old))
 	switch {
-	case killed, alike, fallsBack, early, f.may[faultCancel] > 0 && k.Cancel == "", f.may[faultRevert] > 0 && k.Revert == "":
+	case killed, alike, fallsBack, early, wrong, alone, f.may[faultCancel] > 0 && k.Cancel == "", f.may[faultRevert] > 0 && k.Revert == "":
 		return "-"
 	case f.many, f.heavy && (signsBoth(k) || !slices.Contains(core, k.Name())):
 		return "`make prove`"
@@ -113,6 +115,7 @@ func safe(t *testing.T, k Kind, f family) int {
 	p := newProof(k, f, tweak{})
 	if r := p.search(enoughStates, nil); r.bad != "" {
 		t.Error(r)
+		return len(p.worlds)
 	}
 	p.checkHealing(t)
 	return len(p.worlds)
@@ -122,7 +125,7 @@ func safe(t *testing.T, k Kind, f family) int {
 // caches let it, which is after the TTL of the DNSKEY set.
 func (p *proof) checkHealing(t *testing.T) {
 	t.Helper()
-	if most := int(p.family.ttl[inKeys][0]); p.family.may[faultReplace] > 0 && p.family.may[faultCancel] == 0 && p.heals() > most {
+	if most := int(p.family.ttl[inKeys][0]); p.family.may[faultReplace]+p.family.may[faultWrongDS] > 0 && p.family.may[faultCancel] == 0 && p.heals() > most {
 		t.Errorf("a chain that the registrar broke stays broken for %d units, expected %d", p.heals(), most)
 	}
 }
@@ -163,15 +166,18 @@ func familiesFor(m mutant) []family {
 	case m.kind.Type == "revert":
 		return []family{
 			{may: may{faultRevert: 1}}, {may: may{faultRevert: 1}, ttl: wide}, {may: may{faultRevert: 1, faultHide: 1}},
-			{may: may{faultRevert: 1, faultSwitch: 1}, ttl: wide},
+			{may: may{faultRevert: 1, faultSwitch: 1}, ttl: wide}, {may: may{faultRevert: 1, faultEdit: 1}, ttl: late},
 		}
 	case m.kind.Type == "cancel" && m.record == RecordDS:
 		return []family{{may: may{faultCancel: 1, faultEarly: 1}}, {may: may{faultCancel: 1, faultReplace: 1}}, {may: may{faultCancel: 1, faultHide: 1}}}
 	case m.kind.Type == "cancel":
 		return []family{
-			{may: may{faultCancel: 1, faultSwitch: 1}}, {may: may{faultCancel: 1, faultHide: 1}},
+			{may: may{faultCancel: 1, faultSwitch: 1}}, {may: may{faultCancel: 1, faultSwitch: 1}, ttl: late}, {may: may{faultCancel: 1, faultHide: 1}},
 			{may: may{faultCancel: 1, faultHide: 1, faultEarly: 1}, lenient: true},
 		}
+	}
+	if m.kind.Role == KSK && m.record == RecordData {
+		return []family{{roles: true, ttl: late}}
 	}
 	return []family{{ttl: wide}, {ttl: other}}
 }
@@ -221,6 +227,7 @@ func limits() []mutant {
 	return []mutant{
 		{name: "killed between the publishing of two keys of a new algorithm, for validators that insist on every algorithm of the DNSKEY set", kind: kindOf("algorithm/conservative"), family: family{may: may{faultCrash: 1}}},
 		{name: "pdnsutil fails between the publishing of two keys of a new algorithm, for the same validators", kind: kindOf("algorithm/conservative"), family: family{may: may{faultLie: 1}}},
+		{name: "the machine is off for long, its clock stands still, and the parent falls back", kind: ksk, family: family{may: may{faultAway: 1, faultBack: 1, faultReboot: 1, faultFlap: 1}, policy: withMargin}},
 		{name: "the parent falls back and comes back between two looks", kind: ksk, family: family{may: may{faultFlap: 1}, unseen: true}},
 		{name: "the TTL of the DS is raised and lowered between two looks", kind: ksk, family: family{may: may{faultTTLDS: 2}, unseen: true}},
 		{name: "the largest TTL of the zone is raised and lowered between two readings of its records", kind: kindOf("zsk/pre-publish"), family: family{may: may{faultTTLData: 2}}},

@@ -22,7 +22,7 @@ type shape struct {
 	roll     Roll
 	relevant []int // statements whose hold times can still matter, by index
 	expected keyTable
-	want     [3]version // what the parent is asked for; by an operator who replaces; who mistypes
+	want     [4]version // what the parent is asked for; by an operator who replaces; who mistypes; who takes out what is to stay
 	asks     bool
 }
 
@@ -56,7 +56,7 @@ func bareRoll(r Roll) Roll {
 	} else {
 		r.Held = nil
 	}
-	r.LastLook, r.LastGap, r.Servers, r.Asked, r.Trouble = Instant{}, 0, nil, nil, nil
+	r.LastLook, r.LastGap, r.Absence, r.Servers, r.Asked, r.Trouble = Instant{}, 0, Absence{}, nil, nil, nil
 	r.StartedAt, r.StepEnteredAt, r.EndedAt, r.NextCheck = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	r.Phase, r.ID = "", ""
 	r.Steps = slices.Clone(r.Steps)
@@ -95,7 +95,7 @@ func (s *shape) asked(p *proof) {
 		return
 	}
 	s.asks = true
-	s.want = [3]version{p.dsOf(slices.Concat(todo.Keep, todo.Add)), p.dsOf(todo.Add), {record: inDS, by: p.dsOf(todo.Add).has}}
+	s.want = [4]version{p.dsOf(slices.Concat(todo.Keep, todo.Add)), p.dsOf(todo.Add), {record: inDS, by: p.dsOf(todo.Add).has}, p.dsOf(todo.Remove)}
 }
 
 // dsOf is a DS set by the keys it points to.
@@ -151,8 +151,8 @@ func (p *proof) relevant(r Roll) []int {
 	if slices.ContainsFunc(kind.Steps[at+1:], Step.TakesAway) || slices.ContainsFunc(kind.Steps, asks) {
 		add(without(kind, func(w Wait) bool { return w.Courtesy }).Steps[:at+1])
 	}
-	if kind.Rescue != "" && !kind.newSigns(at) {
-		add(p.kindNamed(kind.Type + "/" + kind.Rescue).Steps)
+	if kind.Rescue.Kind != "" {
+		add(p.kindNamed(kind.Rescue.Kind).Steps)
 	}
 	if p.orders && kind.Cancel != "" {
 		add(p.kindNamed("cancel/" + kind.Cancel).Steps)
@@ -210,7 +210,7 @@ func (p *proof) decode(w *world) map[string]map[string]Holding {
 		servers := map[string]Holding{}
 		for j, server := range p.serversOf(st) {
 			if octet := w.held[2*i+j]; octet > 0 {
-				h := Holding{Since: lastLook.Wall, Earned: time.Duration((octet-1)/2) * proofUnit}
+				h := Holding{Since: lastLook.Wall, Shown: lastLook, Earned: time.Duration((octet-1)/2) * proofUnit}
 				if octet%2 == 0 {
 					h.Good, h.Last = true, lastLook
 				}
@@ -232,12 +232,12 @@ func (p *proof) serversOf(st int) [2]string {
 // lastLook is when every world was looked at last; now is counted from it.
 var lastLook = Instant{Wall: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Boot: 1000 * time.Hour, BootID: "boot-1"}
 
-// jump is by how many units a clock jumps.
+// jump is by how many units a clock jumps, if the family does not say it.
 const jump = 5
 
 func (p *proof) now(w *world) Instant {
 	at := lastLook
-	at.Wall = at.Wall.Add(time.Duration(int(w.gap)+jump*int(w.skew)) * proofUnit)
+	at.Wall = at.Wall.Add(time.Duration(int(w.gap)+int(p.family.jump)*int(w.skew)) * proofUnit)
 	at.Boot += time.Duration(w.gap) * proofUnit
 	if w.flags&rebooted != 0 {
 		at.Boot, at.BootID = time.Minute, "boot-2"
@@ -372,6 +372,7 @@ var proofOrders = []struct {
 	{"cancel", func(e *Engine) error { return e.Cancel(context.Background(), proofZone, "") }},
 	{"revert", func(e *Engine) error { return e.Revert(context.Background(), Back{Zone: proofZone}) }},
 	{"revert --parent-unchanged", func(e *Engine) error { return e.Revert(context.Background(), Back{Zone: proofZone, Unchanged: true}) }},
+	{"pause", func(e *Engine) error { return e.Pause(proofZone, "") }},
 }
 
 const (
@@ -379,6 +380,7 @@ const (
 	orderCancel
 	orderRevert
 	orderRevertUnchanged
+	orderPause
 )
 
 // bench is the world as the engine meets it in one tick.

@@ -76,6 +76,7 @@ const (
 	hurt                       // the environment alone has broken the chain; not yet whole again
 	byHand                     // the key table was changed by hand, and rollover has not changed it since
 	unasked                    // the registry holds what somebody's hand led to; a server of the parent may show it late
+	away                       // nobody runs rollover, until for longer than twice max_gap nobody has looked
 )
 
 // version is one version of one record, by the keys in it and the keys that signed it.

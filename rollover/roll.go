@@ -69,6 +69,7 @@ type Holding struct {
 	Earned   time.Duration `json:"earned"`             // gaps between consecutive good looks, added up
 	Since    time.Time     `json:"since,omitzero"`     // first good look of this run, for people
 	Last     Instant       `json:"last"`               // the look that the next gap counts from; zero after a look without answer
+	Shown    Instant       `json:"shown,omitzero"`     // the last look that showed it, whatever came after that
 	Detail   string        `json:"detail,omitempty"`   // what the last answer showed instead, or why there was none
 }
 
@@ -141,6 +142,7 @@ type Roll struct {
 	Held     map[string]map[string]Holding `json:"held"`
 	LastLook Instant                       `json:"last_look"`
 	LastGap  time.Duration                 `json:"last_gap"` // between the last two looks
+	Absence  Absence                       `json:"absence,omitzero"`
 	Servers  []ServerState                 `json:"servers"`
 	Asked    []string                      `json:"asked"`   // places of all servers that were ever asked
 	DSSeen   []DS                          `json:"ds_seen"` // union over the parent's servers in the last look that asked them

@@ -277,7 +277,9 @@ func (r *Roll) warnings(p Policy) []string {
 	if p.Margin < packetCaches {
 		out = append(out, fmt.Sprintf("margin is %s: name servers may serve an old answer from their packet caches for longer than that (PowerDNS for 20 s, unpurged for 50 s)", p.Margin))
 	}
-	if r.LastGap > p.MaxGap {
+	if text := r.Absence.sentence(p); text != "" {
+		out = append(out, text)
+	} else if r.LastGap > p.MaxGap {
 		out = append(out, fmt.Sprintf("the last two looks were %s apart, of which only max_gap (%s) counts: run `rollover advance` more often", r.LastGap.Round(time.Second), p.MaxGap))
 	}
 	if r.LastLook.Unsynchronised {

@@ -28,6 +28,13 @@ const (
 	New Side = "new"
 )
 
+func (s Side) other() Side {
+	if s == Old {
+		return New
+	}
+	return Old
+}
+
 // Property is what a wait says of a record with respect to one side, or to none.
 type Property struct {
 	Verb propertyVerb
@@ -244,21 +251,34 @@ type Kind struct {
 	CDS   bool   // the parent takes the DS set from the CDS records that PowerDNS makes of every published key
 	Based string // the RFC sections that it follows
 	Steps []Step
-	// Rescue names the method to go on with when the parent shows the DS of
-	// new without that of old while only old signs (a registrar that replaces
-	// instead of adds). Empty: this cannot happen.
-	Rescue string
+	// Rescue is where to go on when the parent shows the DS of one side alone
+	// while only the other signs: both are published and sign from then on. Empty:
+	// this cannot happen, or nothing helps.
+	Rescue Place
 	// Cancel and Revert name the methods, among the rows of type cancel and
 	// revert, that take it back: before something was taken away, and after.
 	// Empty: it cannot be taken back like that.
 	Cancel, Revert string
 }
 
+// Place is where in the table a rollover stands: the name of a kind, and of the last
+// step entered, empty before the first.
+type Place struct{ Kind, Step string }
+
+// String is the place in words: "as ksk/double-signature after its step publish".
+func (p Place) String() string {
+	if p.Step == "" {
+		return "as " + p.Kind + " from its beginning"
+	}
+	return "as " + p.Kind + " after its step " + p.Step
+}
+
 // signsKeys says whether some key of the kind signs the DNSKEY set, so that a
 // DS may point to it.
 func (k Kind) signsKeys() bool { return k.Role == "" || k.Role.SignsKeys() }
 
-// signsData says whether some key of the kind signs data.
+// signsData says whether some key of the kind is to sign data. One that is not may
+// have done so all the same, as long as the zone had no active ZSK.
 func (k Kind) signsData() bool { return k.Role == "" || k.Role.SignsData() }
 
 // back says whether the kind is a way back, which no order starts.
