@@ -408,7 +408,7 @@ func (v *visit) rescued(name, goOn string, side Side) {
 
 // lent is the side that an open intent, of a rescue, lets sign.
 func (r *Roll) lent() Side {
-	if i := r.Intent; i != nil && slices.ContainsFunc(r.Old, func(k Key) bool { return k.isThe(i.Commands[0].Key) }) {
+	if i := r.Intent; i != nil && len(i.Commands) > 0 && slices.ContainsFunc(r.Old, func(k Key) bool { return k.isThe(i.Commands[0].Key) }) {
 		return Old
 	}
 	return New

@@ -139,6 +139,9 @@ func (v *visit) rebase(ctx context.Context) error {
 			return fmt.Errorf("%w: the old key of %s, %v, does not sign as before: taking the new one out would break the zone; see `pdnsutil show-zone %s`", ErrRefused, r.Zone, k, r.Zone)
 		}
 	}
+	if err := v.undisturbed(r.before(), inv.Keys); err != nil {
+		return err
+	}
 	if r.Intent != nil {
 		_, made, ok := r.Intent.progress(inv.Keys)
 		if !ok {
@@ -150,6 +153,14 @@ func (v *visit) rebase(ctx context.Context) error {
 	}
 	r.Keys = inv.Keys
 	return nil
+}
+
+// before is the keys as rollover left them, before a step that is under way.
+func (r *Roll) before() []Key {
+	if r.Intent != nil {
+		return r.Intent.Before
+	}
+	return r.Keys
 }
 
 // Abandon ends a rollover and touches nothing: the keys and the DS set stay as

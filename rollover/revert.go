@@ -90,6 +90,9 @@ func (v *visit) turnBack(ctx context.Context) (inv Inventory, err error) {
 	if !fits && r.State != StateBlocked {
 		return inv, fmt.Errorf("%w: %s: %s; `rollover advance --zone %s` stops the rollover and says how to undo it", ErrRefused, r.Zone, r.changed(expected, inv.Keys, v.explain).Reason, r.Zone)
 	}
+	if err := v.undisturbed(expected, inv.Keys); err != nil {
+		return inv, err
+	}
 	for _, k := range slices.Concat(r.Old, r.New) {
 		i := slices.IndexFunc(inv.Keys, k.isThe)
 		left := slices.ContainsFunc(expected, func(o Key) bool { return k.isThe(o) && o.Active })
@@ -107,6 +110,27 @@ func (v *visit) turnBack(ctx context.Context) (inv Inventory, err error) {
 	r.Keys = inv.Keys
 	r.Old, r.New = current(r.Old, inv.Keys), current(r.New, inv.Keys)
 	return inv, nil
+}
+
+// undisturbed refuses to go back while a key of neither side does not do what it
+// did: without an active ZSK the keys of both sides sign data, too.
+func (v *visit) undisturbed(expected, found []Key) error {
+	r := v.roll
+	for _, k := range expected {
+		if slices.ContainsFunc(slices.Concat(r.Old, r.New), k.isThe) {
+			continue
+		}
+		i := slices.IndexFunc(found, k.isThe)
+		switch {
+		case i < 0:
+			return fmt.Errorf("%w: %v of %s, which is no key of this rollover, is gone: %s", ErrRefused, k, r.Zone, r.remedyForLost(k))
+		case k.Published && !found[i].Published:
+			return fmt.Errorf("%w: %v of %s, which is no key of this rollover, was unpublished by somebody else: `%s`, and try again", ErrRefused, k, r.Zone, v.explain(Command{VerbPublish, found[i]}))
+		case k.Active && !found[i].Active:
+			return fmt.Errorf("%w: %v of %s, which is no key of this rollover, signed, and was deactivated by somebody else: `%s`, and try again", ErrRefused, k, r.Zone, v.explain(Command{VerbActivate, found[i]}))
+		}
+	}
+	return nil
 }
 
 // retract takes out the CDS records that asked the parent to remove the DS set.

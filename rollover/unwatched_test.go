@@ -2,6 +2,7 @@ package rollover_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -271,5 +272,66 @@ func TestKSKThatSignedData(t *testing.T) {
 			}
 			finished(t, w)
 		})
+	}
+}
+
+// The ZSK was off for a while in the middle of a ksk rollover, and a look has seen
+// it: the keys are read, and the rollover is blocked until it is undone.
+func TestZSKOffInAKSKRollover(t *testing.T) {
+	long := rollovertest.TTLs{DS: 2 * unit, DNSKEY: unit, Data: 30 * unit}
+	w, p := rollovertest.New("split", long), tight()
+	zsk := w.Keys[slices.IndexFunc(w.Keys, func(k rollover.Key) bool { return k.Flags == rollover.FlagsZSK })]
+	start(t, w, p, rollover.Order{Type: "ksk", Method: "double-ds"})
+	for w.Roll().Step != "switch" {
+		w.ServeParent(p)
+		tickDue(t, w, p)
+		if bad := w.Advance(unit); bad != "" {
+			t.Fatal(bad)
+		}
+	}
+	w.Apply(rollover.Command{Verb: rollover.VerbDeactivate, Key: zsk})
+	w.Advance(unit)
+	tickDue(t, w, p)
+	if r := w.Roll(); r.State != rollover.StateBlocked {
+		t.Fatalf("state %s, need %+v: expected blocked, since somebody switched the ZSK off", r.State, r.Need)
+	}
+	w.Apply(rollover.Command{Verb: rollover.VerbActivate, Key: zsk})
+	if err := w.Engine(p).Resume(context.Background(), rollovertest.Zone, "it signs again"); err != nil {
+		t.Fatal(err)
+	}
+	for range 400 {
+		w.ServeParent(p)
+		tickDue(t, w, p)
+		if bad := w.Advance(unit); bad != "" {
+			t.Fatalf("step %s: %s", w.Roll().Step, bad)
+		}
+	}
+	finished(t, w)
+}
+
+// Nothing goes back while the ZSK is off: cancel and revert say what to type.
+func TestNoWayBackWhileTheZSKIsOff(t *testing.T) {
+	for step, back := range map[string]func(*rollover.Engine) error{
+		"submit": func(e *rollover.Engine) error { return e.Cancel(context.Background(), rollovertest.Zone, "no") },
+		"switch": func(e *rollover.Engine) error {
+			return e.Revert(context.Background(), rollover.Back{Zone: rollovertest.Zone})
+		},
+	} {
+		w, p := rollovertest.New("split", unequal), tight()
+		zsk := w.Keys[slices.IndexFunc(w.Keys, func(k rollover.Key) bool { return k.Flags == rollover.FlagsZSK })]
+		start(t, w, p, rollover.Order{Type: "ksk", Method: "double-ds"})
+		for w.Roll().Step != step {
+			w.ServeParent(p)
+			tickDue(t, w, p)
+			w.Advance(unit)
+		}
+		w.Advance(4 * unit)
+		w.Apply(rollover.Command{Verb: rollover.VerbDeactivate, Key: zsk})
+		w.Advance(4 * unit)
+		tickDue(t, w, p)
+		err := back(w.Engine(p))
+		if !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "which is no key of this rollover, signed, and was deactivated by somebody else: `pdnsutil activate") {
+			t.Errorf("at %s: %v: expected a refusal that says how to let the ZSK sign again", step, err)
+		}
 	}
 }
