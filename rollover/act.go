@@ -195,7 +195,7 @@ func (a *actor) do(ctx context.Context, c Command) error {
 func (a *actor) applied(made []Key) {
 	a.intent.Applied = true
 	if kind, err := a.kind(); err == nil { // else the next look blocks
-		a.roll.restart(kind.statements(), a.intent.Commands)
+		a.roll.restart(kind.statements(), *a.intent)
 	}
 	a.roll.Keys, a.roll.Need = a.inv.Keys, nil
 	if len(made) > 0 {
@@ -209,10 +209,10 @@ func (a *actor) applied(made []Key) {
 // restart forgets for how long servers have been without what PowerDNS had up
 // to now: each of them could take it over at any moment between two looks, and
 // lose it again. What ends at the source is counted from there.
-func (r *Roll) restart(statements []Statement, commands []Command) {
+func (r *Roll) restart(statements []Statement, i Intent) {
 	held := maps.Clone(r.Held)
 	for _, st := range statements {
-		if slices.ContainsFunc(commands, func(c Command) bool { return r.ends(st, c) }) {
+		if slices.ContainsFunc(i.Commands, func(c Command) bool { return r.ends(st, c, i.Before) }) {
 			delete(held, st.String())
 		}
 	}
@@ -220,7 +220,8 @@ func (r *Roll) restart(statements []Statement, commands []Command) {
 }
 
 // ends says whether a command ends at the source what the statement says is gone.
-func (r *Roll) ends(st Statement, c Command) bool {
+// Who signed data up to then is known from the keys before the first command.
+func (r *Roll) ends(st Statement, c Command, before []Key) bool {
 	return slices.ContainsFunc(st.Properties, func(p Property) bool {
 		if !slices.ContainsFunc(r.sideFor(p, st.Record), c.concerns) {
 			return false
@@ -228,7 +229,7 @@ func (r *Roll) ends(st Statement, c Command) bool {
 		switch {
 		case st.Record == RecordDNSKEY && p.Verb == lacks:
 			return c.Key.Published && (c.Verb == VerbUnpublish || c.Verb == VerbRemove)
-		case st.Record == RecordData && p.Verb == notSignedBy && !RoleOf(r.Keys, c.Key).SignsData():
+		case st.Record == RecordData && p.Verb == notSignedBy && !RoleOf(before, c.Key).SignsData():
 			return false
 		case st.Record != RecordDS && p.Verb == notSignedBy:
 			return c.Key.Active && (c.Verb == VerbDeactivate || c.Verb == VerbRemove)

@@ -368,6 +368,9 @@ func (v *visit) reopen(ctx context.Context) bool {
 		v.roll.Intent = nil
 		return true
 	}
+	if ok {
+		v.roll.Keys = inv.Keys // a rescue must know who signs
+	}
 	return ok && slices.ContainsFunc(intent.Commands[done:], Command.takesAway)
 }
 

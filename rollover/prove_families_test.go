@@ -27,6 +27,7 @@ func circumstances() []family {
 		{name: "registrar replaces", may: may{faultReplace: 1}, heavy: true},
 		{name: "registrar mistypes", may: may{faultTypo: 1}, broad: true},
 		{name: "the wrong DS is taken out", may: may{faultWrongDS: 1}, broad: true},
+		{name: "killed, and the wrong DS is taken out", may: may{faultCrash: 1, faultWrongDS: 1}, heavy: true},
 		{name: "roles changed by hand just before the start", roles: true, broad: true},
 		{name: "roles changed by hand just before the start, other TTLs", roles: true, ttl: late, broad: true},
 		{name: "nobody looks, and the parent falls back", may: may{faultAway: 1, faultFlap: 1}, broad: true},
