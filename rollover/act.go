@@ -403,8 +403,7 @@ func (v *visit) rescued(name, goOn string, side Side) {
 	}
 	r := v.roll
 	r.Kind, r.Step, r.Ask = goOn, kind.Rescue.Step, nil
-	v.event(EventRescued, name, fmt.Sprintf("the parent has the DS of the %s key without that of the %s one: the %s key signs beside the %s one from now on; going on as %s",
-		side, side.other(), side, side.other(), goOn))
+	v.event(EventRescued, name, fmt.Sprintf("%s: the %s key signs beside the %s one from now on; going on as %s", r.missed(side), side, side.other(), goOn))
 }
 
 // lent is the side that an open intent, of a rescue, lets sign.

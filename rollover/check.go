@@ -42,7 +42,7 @@ type ParentDSMatch struct {
 // Check examines a zone by one complete look at it. What the plan of a running
 // rollover expects is no finding, and what is wrong with the rollover is one.
 func Check(d Dossier, s Sighting, p Policy, l Limits, now time.Time) Checkup {
-	findings := append(Health(s, p, l), s.opinions(p)...)
+	findings := slices.Concat(Health(s, p, l), s.opinions(p), strangeDS(s, d.keys()))
 	c := Checkup{Zone: s.Zone, Security: s.security(p), Expires: s.expires(), Parent: s.parentMatch(), Servers: s.answering()}
 	if r := d.Roll; r != nil && !r.State.Ended() {
 		findings = append(slices.DeleteFunc(findings, func(f Finding) bool { return r.expects(f, l, now) }), r.ailments(d.Ledger, p, l, now)...)
@@ -200,6 +200,9 @@ func (r *Roll) ailments(led Ledger, p Policy, l Limits, now time.Time) []Finding
 	}
 	if r.State == StateBlocked {
 		add(FindingBlocked, SeverityCritical, "the "+r.Type+" rollover is blocked: "+r.Block.Reason, r.Block.Remedy)
+	}
+	for _, m := range r.Misfits {
+		add(m.Code, m.Severity, m.Server+": "+m.Text, m.Remedy)
 	}
 	if r.State == StatePaused && now.Sub(r.LastLook.Wall) > l.Pending {
 		add(FindingPending, SeverityWarning, "the "+r.Type+" rollover has been paused since "+r.LastLook.Wall.UTC().Format(time.DateOnly), "rollover resume --zone "+r.Zone)

@@ -317,6 +317,7 @@ func (v *visit) observe(ctx context.Context) {
 	roll, verdict := kind.Next(*v.roll, v.dossier.Ledger, sighting, v.setting.Policy)
 	*v.roll = roll
 	v.describe(sighting)
+	v.watch(kind, sighting)
 	verdict = v.reread(ctx, kind, sighting, v.gated(ctx, verdict))
 	if v.err != nil {
 		return
@@ -341,6 +342,8 @@ func (v *visit) gated(ctx context.Context, verdict Verdict) Verdict {
 		return verdict
 	case v.roll.retracts(v.setting.Policy):
 		return Verdict{Need: retracting(v.dossier.Zone, *step)}
+	case v.roll.heldBack(*step) != nil:
+		return Verdict{Need: v.roll.heldBack(*step)}
 	case !step.TakesAway() || v.engine.ungated:
 		return verdict
 	}

@@ -45,6 +45,8 @@ const (
 	FindingSerial     = "serial-differs"      // servers with different SOA serials
 	FindingKeysDiffer = "keys-differ"         // servers with different DNSKEY sets
 	FindingAlgorithm  = "algorithm-mismatch"  // an algorithm of DS or DNSKEY that does not sign everything
+	FindingDigest     = "digest-mismatch"     // a DS of a stronger digest type than those of the keys that sign
+	FindingForeign    = "foreign-record"      // a DS or DNSKEY of no key of the zone, or a DS that nobody asked for
 	FindingWeak       = "weak-algorithm"      // SHA-1
 	FindingTTL        = "ttl-too-long"        // a TTL near the lifetime of signatures
 	FindingBogus      = "validator-bogus"     // a validating resolver refuses the zone

@@ -30,6 +30,7 @@ func Health(s Sighting, p Policy, l Limits) []Finding {
 	e.children()
 	e.agreement()
 	e.algorithms()
+	e.strictness()
 	return worstFirst(e.findings)
 }
 

@@ -172,10 +172,10 @@ func dsBreaks(verb propertyVerb, k Key, zone string, v DSVersion, digests []uint
 			return err.Error()
 		}
 		if !slices.Contains(v.Set, want) {
-			return missingDS(want, v.Set)
+			return missingDS(want, v.Set) + otherType(k, zone, v.Set, digests)
 		}
 	}
-	return ""
+	return outranked(k, zone, v.Set)
 }
 
 func missingDS(want DS, set []DS) string {

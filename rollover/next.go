@@ -123,7 +123,7 @@ func (k Kind) rescue(r Roll, at int, s Sighting) (Verdict, bool) {
 			continue
 		}
 		for _, side := range []Side{New, Old} {
-			if !r.pointsTo(side, v.DS.Set) || r.pointsTo(side.other(), v.DS.Set) {
+			if !r.pointsTo(side, v.DS.Set) || r.pointsTo(side.other(), v.DS.Set) && !r.overshadowed(side.other(), side, v.DS.Set) {
 				continue
 			}
 			if actions := k.lends(&r, at, side); len(actions) > 0 {

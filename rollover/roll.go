@@ -150,6 +150,9 @@ type Roll struct {
 	NextCheck time.Time `json:"next_check"`
 	Trouble   *Trouble  `json:"trouble,omitempty"`
 
+	// Misfits is what start would have refused, as of the last look.
+	Misfits []Misfit `json:"misfits,omitempty"`
+
 	// Submission is the last change that was handed to a driver.
 	Submission *Submission `json:"submission,omitempty"`
 }

@@ -93,6 +93,9 @@ func (v *visit) survey(ctx context.Context) error {
 	if err := v.roll.sound(sighting, v.setting.Policy); err != nil {
 		return err
 	}
+	if err := v.fits(sighting); err != nil {
+		return err
+	}
 	if findings := v.ailing(sighting); len(findings) > 0 {
 		return fmt.Errorf("%w: %s: %v: mend that first, a rollover would make it worse", ErrRefused, v.dossier.Zone, findings[0])
 	}

@@ -356,7 +356,7 @@ func (w *World) judged(d, k, s string) string {
 
 // refused says why some validator does not accept what it holds: one that takes
 // any path (RFC 6840 section 5.11), one that insists on every algorithm of the
-// DS set (harden-algo-downgrade), or one that insists on every algorithm of the
+// DS set, of whose digest types it counts only the strongest (harden-algo-downgrade), or one that insists on every algorithm of the
 // DNSKEY set, which a zone has to be signed with (RFC 4035 section 2.2).
 //
 // Without a DS a zone is insecure, and anything goes; but one that was signed from
@@ -370,10 +370,10 @@ func (w *World) refused(d, k, s version) string {
 	case !signed(k, s):
 		return "no key of the DNSKEY set signed the data"
 	}
-	for _, ds := range d.DS {
+	for _, ds := range strongest(d.DS) {
 		of := func(key rollover.DNSKEY) bool { return key.Algorithm == ds.Algorithm }
 		only := d
-		only.DS = slices.DeleteFunc(slices.Clone(d.DS), func(o rollover.DS) bool { return o.Algorithm != ds.Algorithm })
+		only.DS = slices.DeleteFunc(strongest(d.DS), func(o rollover.DS) bool { return o.Algorithm != ds.Algorithm })
 		one := k
 		one.Keys = slices.DeleteFunc(slices.Clone(k.Keys), func(key rollover.DNSKEY) bool { return !of(key) })
 		if !chained(Zone, only, k) || !signed(one, s) {
@@ -387,6 +387,20 @@ func (w *World) refused(d, k, s version) string {
 		}
 	}
 	return ""
+}
+
+// strongest is the records of the strongest digest type, which are all that
+// some validators count. Algorithms and types that no validator knows are as if
+// they were not there.
+func strongest(set []rollover.DS) []rollover.DS {
+	known := slices.DeleteFunc(slices.Clone(set), func(d rollover.DS) bool {
+		return d.DigestType != 1 && d.DigestType != 2 && d.DigestType != 4 || d.Algorithm < 5 || d.Algorithm > 16
+	})
+	most := uint8(0)
+	for _, d := range known {
+		most = max(most, d.DigestType)
+	}
+	return slices.DeleteFunc(known, func(d rollover.DS) bool { return d.DigestType != most })
 }
 
 // chained says whether some DS points to a key of the set that signed it.
