@@ -45,7 +45,7 @@ func Check(d Dossier, s Sighting, p Policy, l Limits, now time.Time) Checkup {
 	findings := slices.Concat(Health(s, p, l), s.opinions(p), strangeDS(s, d.keys()))
 	c := Checkup{Zone: s.Zone, Security: s.security(p), Expires: s.expires(), Parent: s.parentMatch(), Servers: s.answering()}
 	if r := d.Roll; r != nil && !r.State.Ended() {
-		findings = append(slices.DeleteFunc(findings, func(f Finding) bool { return r.expects(f, l, now) }), r.ailments(d.Ledger, p, l, now)...)
+		findings = append(slices.DeleteFunc(findings, func(f Finding) bool { return r.expects(f, l, now) }), r.ailments(d.Ledger, p.of(r), l, now)...)
 		c.Rollover = &RunningRollover{
 			Type: r.Type, State: r.State, Step: r.Step, StepEnteredAt: r.StepEnteredAt, NextCheckAt: r.NextCheck,
 			NeedsOperator: r.State != StateActive || r.Need != nil && r.Need.Actor == ActorYou,

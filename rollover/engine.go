@@ -46,7 +46,10 @@ type Setting struct {
 	// Driver names the Registrar; nil is the operator, by hand.
 	Driver    string
 	Registrar Registrar
-	Resubmit  time.Duration // until an accepted change that the parent does not show is handed over again
+	// Drivers is the Registrar of that name, as it is configured, for a rollover
+	// that was started with another driver; nil for one that could not work.
+	Drivers  func(name string) Registrar
+	Resubmit time.Duration // until an accepted change that the parent does not show is handed over again
 }
 
 // Report is what a tick did. Failed holds the zones whose tick failed, with
@@ -237,9 +240,7 @@ type visit struct {
 }
 
 func (e *Engine) visit(d Dossier) *visit {
-	setting := e.Setting(d.Zone)
-	setting.Policy = setting.Policy.of(d.Roll)
-	return &visit{engine: e, dossier: d, roll: d.Roll, setting: setting}
+	return &visit{engine: e, dossier: d, roll: d.Roll, setting: e.Setting(d.Zone).of(d.Roll)}
 }
 
 // kind is the row of the table that the rollover is run by.
@@ -311,6 +312,8 @@ func (v *visit) observe(ctx context.Context) {
 		v.fail(err)
 		return
 	}
+	v.compare()
+	v.proven(kind)
 	before, last := v.roll.Held, v.roll.LastLook
 	sighting = v.dossier.Ledger.unmask(sighting)
 	v.learn(sighting)

@@ -45,3 +45,9 @@ func ProofAccepts(algorithms []uint8, ds, has, by, data uint8) bool {
 	keys := version{has: has, by: by}
 	return ds == 0 || c.chained(version{has: ds}, keys) && c.signed(keys, version{by: data})
 }
+
+// Lives opens LedgerEntry.lives to tests.
+func (e LedgerEntry) Lives(now Instant, looked bool) bool { return e.lives(now, looked) }
+
+// Unmask opens Ledger.unmask to tests.
+func (l *Ledger) Unmask(s Sighting) Sighting { return l.unmask(s) }

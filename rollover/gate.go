@@ -116,14 +116,14 @@ func (r *Roll) serves(e LedgerEntry, s Sighting) bool {
 
 // lives says whether some cache may hold a version: its server shows it still,
 // or has shown another for less than its TTL. What a server that is not looked
-// at any more served, lives on from when it was last seen.
+// at any more served, lives on from the first look without it.
 func (e LedgerEntry) lives(now Instant, looked bool) bool {
 	end := e.Until
 	if end.IsZero() {
-		if looked {
-			return true
-		}
-		end = e.Seen
+		end = e.Left
+	}
+	if end.IsZero() || looked && e.Until.IsZero() {
+		return true
 	}
 	return now.Since(end) < seconds(e.TTL)
 }

@@ -1,7 +1,6 @@
 package rollover
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -21,6 +20,10 @@ type Ledger struct {
 	// Signed is, for each server of the parent, the inception of the newest
 	// signature that a proven answer of it had: an older one is a replay.
 	Signed map[string]time.Time `json:"signed,omitempty"`
+	// Proven is that answer, for each server of the parent; Doubt is what they all
+	// show with an older signature.
+	Proven map[string]Proven `json:"proven,omitempty"`
+	Doubt  *Doubt            `json:"doubt,omitempty"`
 	// Recent is, for each record, the largest TTL in seconds that any server showed
 	// in the last look: what came in since may have been served with it.
 	Recent map[Record]uint32 `json:"recent,omitempty"`
@@ -36,6 +39,7 @@ type LedgerEntry struct {
 	Last   time.Time    `json:"last"`
 	Seen   Instant      `json:"seen"`           // Last by both clocks
 	Until  Instant      `json:"until,omitzero"` // the first look at which the server showed another version; zero while it shows this one
+	Left   Instant      `json:"left,omitzero"`  // the first look that did not ask the server any more; zero while it is asked
 	DNSKEY *KeyVersion  `json:"dnskey,omitempty"`
 	Data   *DataVersion `json:"data,omitempty"`
 	DS     *DSVersion   `json:"ds,omitempty"`
@@ -71,6 +75,7 @@ func (l *Ledger) learn(s Sighting) {
 		}
 	}
 	l.Recent = recent
+	l.leave(s)
 }
 
 // ttl is the TTL in seconds of what a server showed of a record.
@@ -98,36 +103,6 @@ func (e LedgerEntry) of(record Record, ttl uint32, v ServerSighting) LedgerEntry
 		e.DS = v.DS
 	}
 	return e
-}
-
-// unmask marks answers of the parent that are older than one that the same
-// server has given before: a genuine answer of yesterday can be replayed as
-// long as its signature is valid. It returns a sighting of its own.
-func (l *Ledger) unmask(s Sighting) Sighting {
-	s.Servers = slices.Clone(s.Servers)
-	for i, v := range s.Servers {
-		if v.DS == nil || v.DS.Standing == nil || v.DS.Standing.Security != Secure || v.DS.Standing.Signed.IsZero() {
-			continue
-		}
-		signed, newest := v.DS.Standing.Signed, l.Signed[v.Address]
-		if !signed.Before(newest) {
-			l.note(v.Address, signed)
-			continue
-		}
-		version, standing := *v.DS, *v.DS.Standing
-		standing.Security, standing.Replayed = Bogus, true
-		standing.Why = fmt.Sprintf("replays an older DS set: it was signed at %s, and one signed at %s was seen there before", signed.UTC().Format(time.RFC3339), newest.UTC().Format(time.RFC3339))
-		version.Standing = &standing
-		s.Servers[i].DS = &version
-	}
-	return s
-}
-
-func (l *Ledger) note(server string, signed time.Time) {
-	if l.Signed == nil {
-		l.Signed = map[string]time.Time{}
-	}
-	l.Signed[server] = signed
 }
 
 // forget drops what no cache can hold any more. It is called before a rollover

@@ -73,7 +73,7 @@ func (r *Roll) hold(st Statement, s Sighting, p Policy) map[string]Holding {
 		verdict, detail := r.judge(st, v, s, p)
 		out[v.place()] = was.after(verdict, detail, s.At, p.counts(was.Last, s.At))
 	}
-	return out
+	return r.without(st, out)
 }
 
 // after is a holding after one more look. A good look earns the gap to the

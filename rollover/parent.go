@@ -17,6 +17,7 @@ type ParentDS struct {
 // Parent is the DS records that the rollover wants at the parent now, compared
 // with what the parent's servers showed in the last look.
 func (r *Roll) Parent(p Policy) ParentDS {
+	p = p.of(r)
 	if r.Ask == nil && r.entered(RescueStep) || r.reverting() {
 		return ParentDS{Keep: slices.Clone(r.DSSeen)} // both keys sign: any of it is right until the one to stay is settled
 	}

@@ -150,6 +150,12 @@ type Roll struct {
 	NextCheck time.Time `json:"next_check"`
 	Trouble   *Trouble  `json:"trouble,omitempty"`
 
+	// Terms is what the configuration said at the start; nil: what it says now
+	// counts. Differs is where it says what the rollover does not take over by
+	// itself. Proof is the evidence by which hold times were earned.
+	Terms   *Terms   `json:"terms,omitempty"`
+	Differs []string `json:"differs,omitempty"`
+	Proof   Evidence `json:"proof,omitempty"`
 	// Misfits is what start would have refused, as of the last look.
 	Misfits []Misfit `json:"misfits,omitempty"`
 

@@ -72,7 +72,7 @@ type ServerSighting struct {
 	// OverTCP is why there was no answer over TCP, where that was asked for;
 	// empty when there was.
 	OverTCP string
-	Serial  uint32 // of the SOA, 0 when not asked
+	Serial  uint32 // of the SOA, of the parent zone where a server of the parent proves its answers; 0 when not asked
 	DNSKEY  *KeyVersion
 	Data    *DataVersion
 	DS      *DSVersion

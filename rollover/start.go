@@ -66,6 +66,7 @@ func (e *Engine) prepare(ctx context.Context, o Order) (*visit, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.Roll.Terms = e.Setting(o.Zone).terms()
 	v := e.visit(d)
 	v.inventory = &inv
 	if err := v.survey(ctx); err != nil {

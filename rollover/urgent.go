@@ -13,8 +13,11 @@ func (p Policy) Hurried() Policy {
 	return p
 }
 
-// of is the policy as it holds for a rollover.
+// of is the policy as it holds for a rollover, with what that was started with.
 func (p Policy) of(r *Roll) Policy {
+	if t := r.terms(); t != nil {
+		p = t.bind(p)
+	}
 	if r != nil && r.Urgent {
 		return p.Hurried()
 	}

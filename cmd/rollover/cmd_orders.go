@@ -13,9 +13,26 @@ func (m *mouth) pauseCommand() *cli.Command {
 }
 
 func (m *mouth) resumeCommand() *cli.Command {
-	return m.orderCommand("resume", "let a paused or blocked rollover go on", func(c *cli.Context, w *world, zone string) error {
+	command := m.orderCommand("resume", "let a paused or blocked rollover go on", func(c *cli.Context, w *world, zone string) error {
+		if !c.Bool("accept-policy") {
+			return w.engine.Resume(c.Context, zone, c.String("reason"))
+		}
+		if c.String("reason") == "" {
+			return usage("rollover resume --accept-policy needs --reason WHY: it is kept in the history")
+		}
+		if err := w.engine.AcceptPolicy(c.Context, zone, c.String("reason")); err != nil {
+			return err
+		}
+		d, err := w.db.Load(zone)
+		if err != nil || d.Roll.State == rollover.StateActive {
+			return err
+		}
 		return w.engine.Resume(c.Context, zone, c.String("reason"))
 	})
+	command.Description = "--accept-policy takes over what the configuration says now where that is less careful than what the rollover was started with,\n" +
+		"or asks the parent in another way (ds_digests, driver). What start asks of it is asked again."
+	command.Flags = append(command.Flags, &cli.BoolFlag{Name: "accept-policy", Usage: "go by what the configuration says now"})
+	return command
 }
 
 func (m *mouth) cancelCommand() *cli.Command {

@@ -15,7 +15,15 @@ import (
 // its parent.
 func (w *world) setting(zone string) rollover.Setting {
 	s := w.config.setting(zone)
-	s.Registrar = w.registrar(w.config.ds(w.config.entry(zone)))
+	ds := w.config.ds(w.config.entry(zone))
+	s.Registrar = w.registrar(ds)
+	s.Drivers = func(name string) rollover.Registrar {
+		ds.Driver = &name
+		if ds.check() != nil {
+			return nil // its table is gone: by hand, as status says
+		}
+		return w.registrar(ds)
+	}
 	return s
 }
 

@@ -106,6 +106,7 @@ func (c *Client) ask(ctx context.Context, q rollover.Question) ([]visit, []rollo
 	}
 	asked := each(targets, func(t target) visit { return c.visit(ctx, t, q) })
 	if q.Validate {
+		c.parentSerials(ctx, q, asked)
 		c.prove(ctx, q, asked)
 	}
 	others.Wait()

@@ -34,6 +34,7 @@ type visit struct {
 	target
 	replies []reply
 	overTCP error   // why there was no answer over TCP; nil when there was, or it was not asked for
+	serial  uint32  // of the parent zone, where a server of the parent told it
 	proofs  *proofs // of the zones that signed what the parent's servers said; nil when not asked for
 }
 
@@ -138,6 +139,7 @@ func (v visit) read(q rollover.Question, now time.Time) rollover.ServerSighting 
 		return out
 	}
 	failed := v.readDS(q, now, &out)
+	out.Serial = v.serial
 	if v.Role == rollover.RoleChild {
 		failed = v.readChild(q, now, &out)
 	}

@@ -17,6 +17,8 @@ import (
 // Check is the combinations that fail, in words, the most telling first; none
 // when any DS set, any DNSKEY set and any data may meet. Without a DS set
 // nothing in the zone can be bogus (RFC 4035 section 5.2).
+// What a strict validator follows to some of the DNSKEY sets it must follow to
+// all; a DS set that it follows to none is nothing that waiting would mend.
 func Check(c rollover.Cached) []string {
 	sets := slices.DeleteFunc(slices.Clone(c.DS), func(v rollover.DSVersion) bool { return len(v.Set) == 0 })
 	if len(sets) == 0 {
@@ -24,9 +26,13 @@ func Check(c rollover.Cached) []string {
 	}
 	var out []string
 	for _, ds := range sets {
+		followed := slices.ContainsFunc(c.Keys, func(keys rollover.KeyVersion) bool { return len(rollover.Unfollowed(c.Zone, ds.Set, keys)) == 0 })
 		for _, keys := range c.Keys {
-			if !rollover.Chained(c.Zone, ds.Set, keys) {
+			switch {
+			case !rollover.Chained(c.Zone, ds.Set, keys):
 				out = add(out, fmt.Sprintf("DS %s with %s", dsWords(ds), keyWords(keys)))
+			case followed && len(rollover.Unfollowed(c.Zone, ds.Set, keys)) > 0:
+				out = add(out, fmt.Sprintf("DS %s with %s, for validators that count only the strongest digest type and want every algorithm of it", dsWords(ds), keyWords(keys)))
 			}
 		}
 	}

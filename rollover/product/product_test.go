@@ -1,6 +1,7 @@
 package product
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,6 +97,37 @@ func TestProduct(t *testing.T) {
 		got := strings.Join(Check(c), "; ")
 		if tc.expect == "" && got != "" || !strings.Contains(got, tc.expect) {
 			t.Errorf("%s: expected %q, got %q", name, tc.expect, got)
+		}
+	}
+}
+
+// Strict validators count only the strongest digest type, and want every
+// algorithm of it. What they cannot follow to any DNSKEY set, waiting does not mend.
+func TestStrictValidators(t *testing.T) {
+	other := key("f")
+	other.Algorithm = 15
+	stranger, err := other.DS(zone, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := rollover.KeyVersion{Keys: append(keys("o"), other), Signers: append(keys("o"), other)}
+	digests := append(ds(t, "on", 2).Set, ds(t, "n", 4).Set...)
+	cases := map[string]struct {
+		ds     []rollover.DS
+		keys   []rollover.KeyVersion
+		expect bool
+	}{
+		"a stronger digest of a key that does not sign": {digests, []rollover.KeyVersion{set("on", "o")}, false},
+		"one that begins to sign":                       {digests, []rollover.KeyVersion{set("on", "o"), set("on", "n")}, true},
+		"both sign":                                     {digests, []rollover.KeyVersion{set("on", "on"), set("on", "n")}, false},
+		"an algorithm that signs, and then does not":    {append(ds(t, "o", 2).Set, stranger), []rollover.KeyVersion{both, set("o", "o")}, true},
+		"an algorithm of a weaker digest":               {append(ds(t, "o", 4).Set, stranger), []rollover.KeyVersion{both, set("o", "o")}, false},
+	}
+	for name, c := range cases {
+		got := Check(rollover.Cached{Zone: zone, DS: []rollover.DSVersion{{Set: c.ds}}, Keys: c.keys, Data: []rollover.DataVersion{data("o")}})
+		got = slices.DeleteFunc(got, func(text string) bool { return strings.Contains(text, "with data") })
+		if (len(got) > 0) != c.expect {
+			t.Errorf("%s: got %q", name, got)
 		}
 	}
 }

@@ -64,7 +64,8 @@ type World struct {
 	// Tune changes each engine before it is used, if set.
 	Tune func(*rollover.Engine)
 
-	signed  bool // from the beginning
+	off     map[string]bool // servers that are switched off for good
+	signed  bool            // from the beginning
 	serial  uint32
 	changes map[string][]change // per server, versions by the time from which it serves them
 	parent  []rollover.DS
@@ -210,6 +211,9 @@ func (w *World) transfer(ns string) {
 			data.Signers = append(data.Signers, k.DNSKEY())
 		}
 	}
+	if w.off[ns] {
+		return
+	}
 	at := w.Now.Wall.Add(w.Lag[ns])
 	w.change(ns+"/DNSKEY", change{at, dnskey})
 	w.change(ns+"/data", change{at, data})
@@ -240,6 +244,16 @@ func (w *World) DSSet() []rollover.DS { return slices.Clone(w.parent) }
 // SetDSAt sets the DS set at one server of the parent after a delay.
 func (w *World) SetDSAt(server string, set []rollover.DS, delay time.Duration) {
 	w.change(server+"/DS", change{w.Now.Wall.Add(delay), version{Record: rollover.RecordDS, DS: slices.Clone(set), TTL: w.TTL.DS}})
+}
+
+// SwitchOff takes a server of the zone off for good: what it served until now is
+// in caches.
+func (w *World) SwitchOff(ns string) {
+	w.remember()
+	w.Down[ns] = true
+	w.off = map[string]bool{ns: true}
+	delete(w.changes, ns+"/DNSKEY")
+	delete(w.changes, ns+"/data")
 }
 
 // serving is what a server serves of a record now: the last change that has arrived.
