@@ -1,6 +1,7 @@
 package rollover_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -323,4 +324,69 @@ func TestCheckNamesAStrangeDS(t *testing.T) {
 	w.SetDS(append(w.DSSet()[:1], strange(13, 4)))
 	w.Advance(unit)
 	finds(t, checkup(t, w, 0), rollover.FindingDigest, rollover.SeverityWarning)
+}
+
+// A server that is silent now has not said that it is over.
+func TestSilenceDoesNotMakeItFit(t *testing.T) {
+	w, p := rollovertest.New("split", unequal), tight()
+	start(t, w, p, rollover.Order{Type: "algorithm", Algorithm: 15})
+	w.SetDSAt("p2", append(w.DSSet(), strange(13, 2)), 0)
+	w.Advance(unit)
+	toStep(t, w, p, "publish")
+	w.Down["p2"] = true
+	w.Advance(unit)
+	tickDue(t, w, p)
+	if r := w.Roll(); len(r.Misfits) != 1 || told(w, rollover.EventFit, "") > 0 {
+		t.Errorf("misfits %+v", r.Misfits)
+	}
+	w.Down["p2"] = false
+	w.SetDS(w.DSSet())
+	w.Advance(unit)
+	tickDue(t, w, p)
+	if r := w.Roll(); len(r.Misfits) > 0 || told(w, rollover.EventFit, "DS 4711") != 1 {
+		t.Errorf("misfits %+v", r.Misfits)
+	}
+}
+
+// On the way back it is the new algorithm that leaves.
+func TestForeignDSOfTheNewAlgorithmOnTheWayBack(t *testing.T) {
+	perform(t, func(t *testing.T, world stage) {
+		w, p := world.started(t, "split", unequal, rollover.Order{Type: "algorithm", Algorithm: 15})
+		toStep(t, w, p, "publish")
+		whole(t, w, 5*unit)
+		w.Operator = func(*rollovertest.World, []rollover.DS) {}
+		if err := w.Engine(p).Cancel(context.Background(), rollovertest.Zone, "no"); err != nil {
+			t.Fatal(err)
+		}
+		old := w.DSSet()
+		set := append(slices.Clone(old), dsOfKey(w.Roll().New[0]))
+		w.SetDS(append(slices.Clone(set), strange(15, 2)))
+		w.Advance(unit)
+		stays(t, w, p, 60, asItIs)
+		says(t, w, p, "remove DS 4711 15 2")
+		w.SetDS(set)
+		w.Operator = nil
+		drive(t, w, p, 400)
+		if r := w.Roll(); r.State != rollover.StateCancelled {
+			t.Errorf("it is %s at %s, need %+v", r.State, r.Step, r.Need)
+		}
+	})
+}
+
+// The mirror: old stopped, and the registry makes a stronger digest of it.
+func TestStrongerDigestOfOldAfterTheSwitch(t *testing.T) {
+	perform(t, func(t *testing.T, world stage) {
+		w, p := world.started(t, "split", unequal, rollover.Order{Type: "ksk"})
+		toStep(t, w, p, "switch")
+		w.Operator = func(*rollovertest.World, []rollover.DS) {}
+		w.SetDS(append(w.DSSet(), digestOf(w.Roll().Old[0], 4)))
+		w.Advance(unit)
+		tickDue(t, w, p)
+		if r := w.Roll(); !r.Old[0].Active || !r.New[0].Active {
+			t.Fatalf("old %v, new %v: expected both to sign", r.Old, r.New)
+		}
+		heals(t, w, p, 12)
+		w.Operator = nil
+		goesOn(t, w, p)
+	})
 }
