@@ -32,6 +32,10 @@ func (v *visit) intend(ctx context.Context) {
 		v.entering = Verdict{}
 		return
 	}
+	if !v.publishes(inv, *step) {
+		v.entering = Verdict{}
+		return
+	}
 	if len(commands) == 0 {
 		return
 	}

@@ -47,6 +47,7 @@ const (
 	FindingAlgorithm  = "algorithm-mismatch"  // an algorithm of DS or DNSKEY that does not sign everything
 	FindingDigest     = "digest-mismatch"     // a DS of a stronger digest type than those of the keys that sign
 	FindingForeign    = "foreign-record"      // a DS or DNSKEY of no key of the zone, or a DS that nobody asked for
+	FindingCDS        = "cds-published"       // CDS records that the parent may follow, while it is asked in another way
 	FindingWeak       = "weak-algorithm"      // SHA-1
 	FindingTTL        = "ttl-too-long"        // a TTL near the lifetime of signatures
 	FindingBogus      = "validator-bogus"     // a validating resolver refuses the zone

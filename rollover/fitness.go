@@ -242,26 +242,56 @@ func (v *visit) fits(s Sighting) error {
 // watch notes what start would have refused, and tells what is new of it and
 // what is over.
 func (v *visit) watch(kind Kind, s Sighting) {
-	was, now := v.roll.Misfits, v.engine.Now().Wall
+	was := v.roll.Misfits
 	v.roll.Misfits = v.roll.misfits(kind, s.believed(v.setting.Policy), v.setting)
 	for _, m := range was {
-		if s.silent(m.Server) && !m.in(v.roll.Misfits) {
+		if (m.Code == FindingCDS || s.silent(m.Server)) && !m.in(v.roll.Misfits) {
 			v.roll.Misfits = append(v.roll.Misfits, m) // nobody knows better
 		}
 	}
-	for i, m := range v.roll.Misfits {
-		v.roll.Misfits[i].Since = now
+	v.tellFitness(was, v.roll.Misfits)
+}
+
+// tellFitness dates what is unfit, and tells what is new of it and what is over.
+func (v *visit) tellFitness(was, now []Misfit) {
+	for i, m := range now {
+		now[i].Since = v.engine.Now().Wall
 		if k := slices.IndexFunc(was, m.same); k >= 0 {
-			v.roll.Misfits[i].Since = was[k].Since
+			now[i].Since = was[k].Since
 			continue
 		}
 		v.event(EventUnfit, v.roll.Step, m.String())
 	}
 	for _, m := range was {
-		if !m.in(v.roll.Misfits) {
+		if !m.in(now) {
 			v.event(EventFit, v.roll.Step, "over: "+m.Text)
 		}
 	}
+}
+
+// publishes says whether PowerDNS makes no CDS records while the parent is asked
+// in another way: the parent may do by itself what nobody wants. It is asked each
+// time the keys are read for a step; a rescue is not held up by it.
+func (v *visit) publishes(inv Inventory, step Step) bool {
+	kind, err := v.kind()
+	if err != nil || v.setting.Policy.CDS || v.entering.GoOn != "" {
+		return true
+	}
+	var found []Misfit
+	if err := v.setting.Policy.fitsCDS(inv, kind); err != nil {
+		text := strings.TrimPrefix(err.Error(), ErrRefused.Error()+": ")
+		found = append(found, misfit(FindingCDS, Server{}, text, fmt.Sprintf("pdnsutil unset-publish-cds %s; pdnsutil unset-publish-cdnskey %s", bare(inv.Zone), bare(inv.Zone)), false))
+	}
+	others := slices.DeleteFunc(slices.Clone(v.roll.Misfits), func(m Misfit) bool { return m.Code == FindingCDS })
+	was := slices.DeleteFunc(slices.Clone(v.roll.Misfits), func(m Misfit) bool { return m.Code != FindingCDS })
+	v.tellFitness(was, found)
+	v.roll.Misfits = append(others, found...)
+	if len(found) == 0 {
+		return true
+	}
+	v.roll.Need = &Need{Next: step.Name, Waits: []string{}, Findings: []Finding{found[0].Finding}, Actor: ActorYou, Records: []Record{RecordDS}}
+	v.roll.Phase = PhaseHolding
+	return false
 }
 
 func (m Misfit) same(o Misfit) bool { return m.Finding == o.Finding }

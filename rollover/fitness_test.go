@@ -390,3 +390,24 @@ func TestStrongerDigestOfOldAfterTheSwitch(t *testing.T) {
 		goesOn(t, w, p)
 	})
 }
+
+// CDS records that PowerDNS is made to publish in the middle of a rollover whose
+// parent is asked by hand: start refuses them, and so no step that changes keys
+// is entered while they are there.
+func TestCDSInTheMiddle(t *testing.T) {
+	perform(t, func(t *testing.T, world stage) {
+		w, p := world.started(t, "split", unequal, rollover.Order{Type: "ksk"})
+		toStep(t, w, p, "submit")
+		w.Metadata = map[string][]string{"PUBLISH-CDS": {"2"}}
+		stays(t, w, p, 60, asItIs)
+		says(t, w, p, "pdnsutil unset-publish-cds example.com")
+		if n := told(w, rollover.EventUnfit, "PUBLISH-CDS"); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+		w.Metadata = nil
+		goesOn(t, w, p)
+		if n := told(w, rollover.EventFit, "PUBLISH-CDS"); n != 1 {
+			t.Errorf("that it is over was told %d times", n)
+		}
+	})
+}
