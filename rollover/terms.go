@@ -71,6 +71,9 @@ func (t *Terms) bind(p Policy) Policy {
 	return p
 }
 
+// For is the policy as it holds for a rollover, with what that was started with.
+func (p Policy) For(r *Roll) Policy { return p.of(r) }
+
 // of is the setting as it holds for a rollover.
 func (s Setting) of(r *Roll) Setting {
 	s.Policy = s.Policy.of(r)

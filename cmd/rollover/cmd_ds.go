@@ -36,7 +36,7 @@ func (m *mouth) ds(c *cli.Context) error {
 		return err
 	}
 	roll := all[0].Roll
-	policy := w.config.setting(name).Policy
+	policy := w.config.setting(name).Policy.For(roll)
 	todo, missing := roll.Parent(policy), roll.Missing(policy)
 	format := c.String("format")
 	if c.Bool("json") {

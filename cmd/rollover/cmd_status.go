@@ -69,7 +69,7 @@ func (m *mouth) stories(w *world, names []string, verbose bool) error {
 		if i > 0 {
 			fmt.Fprintln(m.out)
 		}
-		m.statusText(s, w.config.setting(d.Zone).Policy)
+		m.statusText(s, w.config.setting(d.Zone).Policy.For(d.Roll))
 		if verbose {
 			fmt.Fprintf(m.out, "  %-12s %s\n", "if leaked", rollover.Leaked(d.Ledger, d.Roll.Keys))
 		}
