@@ -46,6 +46,9 @@ func Check(d Dossier, s Sighting, p Policy, l Limits, now time.Time) Checkup {
 	c := Checkup{Zone: s.Zone, Security: s.security(p), Expires: s.expires(), Parent: s.parentMatch(), Servers: s.answering()}
 	if r := d.Roll; r != nil && !r.State.Ended() {
 		findings = append(slices.DeleteFunc(findings, func(f Finding) bool { return r.expects(f, l, now) }), r.ailments(d.Ledger, p.of(r), l, now)...)
+		for _, m := range d.unfitness() {
+			findings = append(findings, m.Finding)
+		}
 		c.Rollover = &RunningRollover{
 			Type: r.Type, State: r.State, Step: r.Step, StepEnteredAt: r.StepEnteredAt, NextCheckAt: r.NextCheck,
 			NeedsOperator: r.State != StateActive || r.Need != nil && r.Need.Actor == ActorYou,
@@ -200,9 +203,6 @@ func (r *Roll) ailments(led Ledger, p Policy, l Limits, now time.Time) []Finding
 	}
 	if r.State == StateBlocked {
 		add(FindingBlocked, SeverityCritical, "the "+r.Type+" rollover is blocked: "+r.Block.Reason, r.Block.Remedy)
-	}
-	for _, m := range r.Misfits {
-		add(m.Code, m.Severity, m.Server+": "+m.Text, m.Remedy)
 	}
 	if r.State == StatePaused && now.Sub(r.LastLook.Wall) > l.Pending {
 		add(FindingPending, SeverityWarning, "the "+r.Type+" rollover has been paused since "+r.LastLook.Wall.UTC().Format(time.DateOnly), "rollover resume --zone "+r.Zone)

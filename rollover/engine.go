@@ -345,8 +345,8 @@ func (v *visit) gated(ctx context.Context, verdict Verdict) Verdict {
 		return verdict
 	case v.roll.retracts(v.setting.Policy):
 		return Verdict{Need: retracting(v.dossier.Zone, *step)}
-	case v.roll.heldBack(*step) != nil:
-		return Verdict{Need: v.roll.heldBack(*step)}
+	case v.heldBack(*step) != nil:
+		return Verdict{Need: v.heldBack(*step)}
 	case !step.TakesAway() || v.engine.ungated:
 		return verdict
 	}

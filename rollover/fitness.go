@@ -242,14 +242,15 @@ func (v *visit) fits(s Sighting) error {
 // watch notes what start would have refused, and tells what is new of it and
 // what is over.
 func (v *visit) watch(kind Kind, s Sighting) {
-	was := v.roll.Misfits
-	v.roll.Misfits = v.roll.misfits(kind, s.believed(v.setting.Policy), v.setting)
+	was := v.dossier.Misfits
+	now := v.roll.misfits(kind, s.believed(v.setting.Policy), v.setting)
 	for _, m := range was {
-		if (m.Code == FindingCDS || s.silent(m.Server)) && !m.in(v.roll.Misfits) {
-			v.roll.Misfits = append(v.roll.Misfits, m) // nobody knows better
+		if (m.Code == FindingCDS || s.silent(m.Server)) && !m.in(now) {
+			now = append(now, m) // nobody knows better
 		}
 	}
-	v.tellFitness(was, v.roll.Misfits)
+	v.tellFitness(was, now)
+	v.dossier.Misfits, v.roll.Unfit = now, slices.ContainsFunc(now, func(m Misfit) bool { return m.Holds })
 }
 
 // tellFitness dates what is unfit, and tells what is new of it and what is over.
@@ -282,10 +283,10 @@ func (v *visit) publishes(inv Inventory, step Step) bool {
 		text := strings.TrimPrefix(err.Error(), ErrRefused.Error()+": ")
 		found = append(found, misfit(FindingCDS, Server{}, text, fmt.Sprintf("pdnsutil unset-publish-cds %s; pdnsutil unset-publish-cdnskey %s", bare(inv.Zone), bare(inv.Zone)), false))
 	}
-	others := slices.DeleteFunc(slices.Clone(v.roll.Misfits), func(m Misfit) bool { return m.Code == FindingCDS })
-	was := slices.DeleteFunc(slices.Clone(v.roll.Misfits), func(m Misfit) bool { return m.Code != FindingCDS })
+	others := slices.DeleteFunc(slices.Clone(v.dossier.Misfits), func(m Misfit) bool { return m.Code == FindingCDS })
+	was := slices.DeleteFunc(slices.Clone(v.dossier.Misfits), func(m Misfit) bool { return m.Code != FindingCDS })
 	v.tellFitness(was, found)
-	v.roll.Misfits = append(others, found...)
+	v.dossier.Misfits = append(others, found...)
 	if len(found) == 0 {
 		return true
 	}
@@ -304,34 +305,33 @@ func (s Sighting) silent(name string) bool {
 	return slices.ContainsFunc(s.Servers, func(v ServerSighting) bool { return v.Unknown != "" && name == v.Role+" "+v.Server.String() })
 }
 
-// unfit is why nothing may be taken away, by what start would have refused.
-func (r *Roll) unfit() []Finding {
-	var out []Finding
-	for _, m := range r.Misfits {
+// heldBack is the need of a step that would make a misfit worse; nil if it may
+// be entered.
+func (v *visit) heldBack(step Step) *Need {
+	if !v.roll.Unfit || !step.TakesAway() && !step.asksParent() {
+		return nil
+	}
+	need := &Need{Next: step.Name, Waits: []string{}, Actor: ActorYou, Records: []Record{RecordDNSKEY, RecordDS}}
+	for _, m := range v.dossier.Misfits {
 		if m.Holds {
-			out = append(out, m.Finding)
+			need.Findings = append(need.Findings, m.Finding)
 		}
 	}
-	return out
+	return need
 }
 
-// held is the need of a step that would make a misfit worse; nil if it may be
-// entered.
-func (r *Roll) heldBack(step Step) *Need {
-	findings := r.unfit()
-	if len(findings) == 0 || !step.TakesAway() && !step.asksParent() {
+// unfitness is what start would have refused, while a rollover runs.
+func (d Dossier) unfitness() []Misfit {
+	if d.Roll == nil || d.Roll.State.Ended() {
 		return nil
 	}
-	return &Need{Next: step.Name, Waits: []string{}, Findings: findings, Actor: ActorYou, Records: []Record{RecordDNSKEY, RecordDS}}
+	return d.Misfits
 }
 
-// unfitness is what start would have refused, in words.
-func (r *Roll) unfitness() []string {
+// misfitting is that in words.
+func (d Dossier) misfitting() []string {
 	var out []string
-	if r.State.Ended() {
-		return nil
-	}
-	for _, m := range r.Misfits {
+	for _, m := range d.unfitness() {
 		out = append(out, "since "+m.Since.UTC().Format(time.RFC3339)+": "+m.String())
 	}
 	return out

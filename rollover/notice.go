@@ -111,8 +111,8 @@ func Conditions(d Dossier, s Status, stuckAfter time.Duration, now time.Time) []
 	}
 	if r.State == StateActive && r.Trouble != nil {
 		add(NoticeCheckFailed, r.Trouble.Since, r.Trouble.Text, "")
-	} else if r.State == StateActive && len(r.Misfits) > 0 {
-		m := r.Misfits[0]
+	} else if r.State == StateActive && len(d.unfitness()) > 0 {
+		m := d.unfitness()[0]
 		add(NoticeCheckFailed, m.Since, m.String(), m.Remedy)
 	} else if r.State == StateActive && r.Need != nil && r.Need.Gone {
 		add(NoticeCheckFailed, r.StepEnteredAt, s.WaitingFor, s.Command)

@@ -34,7 +34,7 @@ func (r *Roll) Parent(p Policy) ParentDS {
 			out.Remove = append(out.Remove, seen)
 		}
 	}
-	if r.unsettled() || len(r.unfit()) > 0 {
+	if r.unsettled() || r.Unfit {
 		out.Keep, out.Remove = slices.Concat(out.Keep, out.Remove), nil
 	}
 	if r.State == StateBlocked || r.hollow() {

@@ -152,12 +152,11 @@ type Roll struct {
 
 	// Terms is what the configuration said at the start; nil: what it says now
 	// counts. Differs is where it says what the rollover does not take over by
-	// itself. Proof is the evidence by which hold times were earned.
+	// itself.
 	Terms   *Terms   `json:"terms,omitempty"`
 	Differs []string `json:"differs,omitempty"`
-	Proof   Evidence `json:"proof,omitempty"`
-	// Misfits is what start would have refused, as of the last look.
-	Misfits []Misfit `json:"misfits,omitempty"`
+	// Unfit says that some misfit of the dossier holds.
+	Unfit bool `json:"unfit,omitempty"`
 
 	// Submission is the last change that was handed to a driver.
 	Submission *Submission `json:"submission,omitempty"`
@@ -220,6 +219,11 @@ type Dossier struct {
 	Ledger   Ledger     `json:"ledger"`
 	Excluded []Excluded `json:"excluded,omitempty"`
 	Clock    Instant    `json:"clock"` // of the last tick that touched this zone
+
+	// Misfits is what start of the running rollover would have refused, as of the
+	// last look; Proof is the evidence by which its hold times were earned.
+	Misfits []Misfit `json:"misfits,omitempty"`
+	Proof   Evidence `json:"proof,omitempty"`
 }
 
 // Sound says why a dossier is none that rollover has stored, though it decodes;

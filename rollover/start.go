@@ -82,6 +82,7 @@ func (v *visit) survey(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the records of %s: %w", v.dossier.Zone, err)
 	}
+	v.dossier.Misfits, v.dossier.Proof = nil, "" // of the rollover before
 	v.dossier.Ledger.forget(v.engine.Now().Wall)
 	v.dossier.Ledger.learnContents(contents, v.engine.Now().Wall)
 	sighting, err := v.engine.Observer.Look(ctx, v.thorough())

@@ -162,10 +162,10 @@ func (r *Roll) disagreement() []string {
 // asked for than before: what was earned was earned without.
 func (v *visit) proven(kind Kind) {
 	now := v.setting.Policy.Evidence
-	if was := v.roll.Proof; was != "" && now.proof() > was.proof() {
+	if was := v.dossier.Proof; was != "" && now.proof() > was.proof() {
 		v.roll.forgetParent(kind)
 	}
-	v.roll.Proof = now
+	v.dossier.Proof = now
 }
 
 // forgetParent has everything that is awaited of the parent earned anew.
