@@ -68,6 +68,9 @@ func (e *Engine) prepareAdoption(ctx context.Context, zone string) (*visit, erro
 	if len(inv.Keys) == 0 {
 		return nil, fmt.Errorf("%w: %s is not signed: it has no key, so nothing was begun", ErrRefused, zone)
 	}
+	if !slices.ContainsFunc(inv.Keys, func(k Key) bool { return k.Active }) {
+		return nil, fmt.Errorf("%w: no key of %s signs (%s), so PowerDNS does not sign it: without a DS at the parent, remove the keys with `pdnsutil remove-zone-key %s ID`, and then `rollover sign %s`; with one, let the key sign that the DS is of: `pdnsutil activate-zone-key %s ID`", ErrRefused, zone, keyNames(withRoles(inv.Keys)), zone, zone, zone)
+	}
 	// Who is old and who is new is known only after a look at the parent.
 	d.Roll = &Roll{Zone: zone, Keys: inv.Keys, Old: withRoles(inv.Keys)}
 	v := e.visit(d)
@@ -126,6 +129,9 @@ func (v *visit) adopt(f adoption, inv Inventory) error {
 // row is the row of the table that is gone on with: where the parent follows CDS
 // records one that they can express.
 func (f *adoption) row(p Policy) (Kind, error) {
+	if p.CDS && f.method == "double-rrset" {
+		f.method, f.step = "double-signature", "submit" // which keeps the DS of both
+	}
 	kind, err := FindKind(f.kindType, p.methodFor(f.kindType, f.method))
 	if err != nil {
 		return kind, err

@@ -29,8 +29,9 @@ type history struct {
 	p       rollover.Policy
 	moments []moment
 	w       *rollovertest.World
-	saw     string // step and DS set of the last moment
-	state   string // of the world at the last moment
+	saw     string                // step and DS set of the last moment
+	state   string                // of the world at the last moment
+	steps   []*rollovertest.World // after each step of the way there
 }
 
 // stoppable are all rollovers that can be ordered, in every zone that they are for.
@@ -57,11 +58,8 @@ func record(t *testing.T, c rolling, p rollover.Policy, in circumstance) []momen
 	h := &history{t: t, p: p, w: w}
 	h.watch(w)
 	start(t, w, p, c.order)
-	var back []moment
+	h.note()
 	for range 300 {
-		if h.note() {
-			back = append(back, moment{world: w.Clone()})
-		}
 		if w.Roll().State.Ended() {
 			break
 		}
@@ -70,15 +68,15 @@ func record(t *testing.T, c rolling, p rollover.Policy, in circumstance) []momen
 	if w.Roll().State != rollover.StateDone {
 		t.Fatalf("%s is %s at %s, need %+v", c.name, w.Roll().State, w.Roll().Step, w.Roll().Need)
 	}
-	for _, b := range back {
-		h.back(b.world)
+	for _, step := range h.steps {
+		h.back(step)
 	}
 	return h.moments
 }
 
 // watch keeps the moment after each single command.
 func (h *history) watch(w *rollovertest.World) {
-	h.w, h.saw = w, ""
+	h.w, h.saw, h.state = w, "", ""
 	w.Operator = addFirst
 	w.OnDo = func(w *rollovertest.World, c rollover.Command) error {
 		w.Apply(c)
@@ -106,7 +104,7 @@ func addFirst(w *rollovertest.World, want []rollover.DS) {
 func (h *history) keep(r *rollover.Roll, where string) {
 	clone := h.w.Clone()
 	clone.OnDo = nil
-	state := fmt.Sprint(h.w.Now.Wall, h.w.Keys, h.w.DSSet())
+	state := fmt.Sprint(h.w.Now.Wall, seenState(h.w))
 	if n := len(h.moments); n > 0 && state == h.state {
 		h.moments[n-1].where = where // the last command of a step, and the step
 		return
@@ -115,14 +113,13 @@ func (h *history) keep(r *rollover.Roll, where string) {
 	h.moments = append(h.moments, moment{r.Kind, where, clone, h.p})
 }
 
-// note keeps a moment if a step was entered or the parent has changed; it says
-// whether a step was.
-func (h *history) note() bool {
+// note keeps a moment if a step was entered or the parent has changed.
+func (h *history) note() {
 	r := h.w.Roll()
 	step := fmt.Sprint(r.Kind, r.Step)
 	saw := fmt.Sprint(step, h.w.DSSet())
 	if saw == h.saw || r.State.Ended() || r.Step == "" {
-		return false
+		return
 	}
 	entered := !strings.HasPrefix(h.saw, step)
 	where := "after step " + r.Step
@@ -131,7 +128,9 @@ func (h *history) note() bool {
 	}
 	h.keep(r, where)
 	h.saw = saw
-	return entered
+	if entered && !strings.HasPrefix(r.Kind, "cancel/") && !strings.HasPrefix(r.Kind, "revert/") {
+		h.steps = append(h.steps, h.w.Clone())
+	}
 }
 
 func (h *history) pass() {
@@ -340,5 +339,39 @@ func (m moment) andBack(t *testing.T) {
 	h := history{t: t, p: m.p}
 	if h.orderBack(w) {
 		m.end(t, w, took+", and back")
+	}
+}
+
+// Where the parent follows CDS, what is adopted is what CDS can express.
+func TestAdoptWhereTheParentFollowsCDS(t *testing.T) {
+	for _, c := range cdsRollings() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			adopted := 0
+			for _, m := range record(t, c, byCDS(), forMoments()[0]) {
+				w := m.world.Clone()
+				if err := m.adopted(t, w); err != nil {
+					if !strings.Contains(err.Error(), "nothing is half done") {
+						t.Errorf("%s, %s: %v", m.kind, m.where, err)
+					}
+					continue
+				}
+				adopted++
+				if r := w.Roll(); !strings.HasSuffix(r.Kind, "-cds") {
+					t.Errorf("%s, %s, taken for %s", m.kind, m.where, taken(r))
+				}
+				m.end(t, w, taken(w.Roll()))
+			}
+			if adopted < 4 {
+				t.Errorf("adopted %d times", adopted)
+			}
+		})
+	}
+	w := rollovertest.New("csk", unequal)
+	w.AddKey(257, false, true)
+	w.AddKey(256, false, true)
+	w.Advance(0)
+	if _, err := w.Engine(byCDS()).Adopt(context.Background(), rollovertest.Zone); err == nil || !strings.Contains(err.Error(), "use another driver") {
+		t.Errorf("a conversion: adopt says %v", err)
 	}
 }

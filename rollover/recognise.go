@@ -120,6 +120,8 @@ func (r recogniser) single() (adoption, error) {
 		}
 	}
 	switch seps, plain := byFlags(r.keys); {
+	case len(seps) == 0 && len(r.set) == 0:
+		return adoption{}, r.refuse("none of its keys has the SEP flag (flags 257), and the parent has no DS", "if it is to be unsigned, when there was no DS for twice its TTL and an hour: "+r.command("remove-zone-key", r.keys[0]))
 	case len(seps) == 0:
 		return adoption{}, r.refuse("none of its keys has the SEP flag (flags 257)", "only an algorithm rollover leads from there to a key that may be the entry point: `rollover start "+r.zone+" --type algorithm --algorithm NAME`")
 	case len(seps) == 1 && len(plain) < 2:
@@ -139,8 +141,6 @@ func (r recogniser) single() (adoption, error) {
 func (r recogniser) settled(sep Key, plain []Key) (adoption, error) {
 	idle := slices.DeleteFunc(slices.Clone(r.keys), func(k Key) bool { return k.Active })
 	switch {
-	case len(idle) == len(r.keys):
-		return adoption{}, r.refuse("no key signs, so PowerDNS does not sign the zone", "sign it anew: remove the keys, `rollover sign "+r.zone+"`")
 	case len(idle) == 0 && len(r.set) == 0:
 		return adoption{kindType: "sign", method: "ds-last", new: as(r.keys...)}, nil
 	case len(idle) == 0:
