@@ -46,7 +46,9 @@ func stoppable() []rolling {
 		{"csk double-signature", "csk", rollover.Order{Type: "csk", Method: "double-signature"}},
 		{"csk double-rrset", "csk", rollover.Order{Type: "csk", Method: "double-rrset"}},
 	}
-	return slices.Concat(out, turns(), signings())
+	return slices.DeleteFunc(slices.Concat(out, turns(), signings()), func(c rolling) bool {
+		return c.order.Type == "algorithm" && c.order.To == "" // to the layout that it has, which the others say by name
+	})
 }
 
 // record runs a rollover to its end and keeps every moment of it, and those of
@@ -282,6 +284,14 @@ func forMoments() []circumstance {
 	}
 }
 
+// leisurely looks less often while nothing can change but time, and so is faster to
+// run; a hold is still looked at when it ends.
+func leisurely() rollover.Policy {
+	p := tight()
+	p.CheckInterval = 5 * unit
+	return p
+}
+
 func taken(r *rollover.Roll) string {
 	sides := func(keys []rollover.Key) string {
 		var out []string
@@ -301,10 +311,11 @@ func TestAdoptAtEveryMomentOfEverything(t *testing.T) {
 		for i, in := range forMoments() {
 			t.Run(fmt.Sprintf("%s, %d", c.name, i), func(t *testing.T) {
 				t.Parallel()
-				for _, m := range record(t, c, tight(), in) {
-					m.forth(t, false)
+				for _, m := range record(t, c, leisurely(), in) {
+					m.forth(t, nil)
 					if i == 0 {
-						m.forth(t, true)
+						m.forth(t, func(id, _ int) int { return 100 - id })
+						m.forth(t, lastTwo)
 						m.andBack(t)
 					}
 				}
@@ -313,14 +324,26 @@ func TestAdoptAtEveryMomentOfEverything(t *testing.T) {
 	}
 }
 
-// forth adopts at a moment, with the ids as they are or the other way round, and
-// takes it to the end.
-func (m moment) forth(t *testing.T, turned bool) {
+// lastTwo is ids with the last two changed: of a KSK and a ZSK made by hand either
+// may be the first.
+func lastTwo(id, n int) int {
+	switch {
+	case n < 3 || id < n-1:
+		return id
+	case id == n:
+		return n - 1
+	}
+	return n
+}
+
+// forth adopts at a moment, with the ids as they are or as renumbered, and takes it
+// to the end.
+func (m moment) forth(t *testing.T, renumber func(id, n int) int) {
 	t.Helper()
 	w := m.world.Clone()
 	for i := range w.Keys {
-		if turned {
-			w.Keys[i].ID = 100 - w.Keys[i].ID
+		if renumber != nil {
+			w.Keys[i].ID = renumber(w.Keys[i].ID, len(w.Keys))
 		}
 	}
 	if m.adopted(t, w) == nil {
