@@ -1,11 +1,10 @@
 package rollover
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"time"
 )
 
 // Adopt takes over a rollover that was begun by hand, or by a rollover whose
@@ -18,7 +17,7 @@ func (e *Engine) Adopt(ctx context.Context, zone string) (Report, error) {
 		return Report{}, err
 	}
 	r := v.roll
-	v.event(EventAdopted, r.Step, fmt.Sprintf("adopted a %s rollover by %s after step %s, from %s to %s; all waits start anew", r.Type, r.Method, r.Step, keyNames(r.Old), keyNames(r.New)))
+	v.event(EventAdopted, r.Step, r.adoption())
 	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
 	if err := e.save([]*visit{v}); err != nil {
 		return report, err
@@ -26,6 +25,18 @@ func (e *Engine) Adopt(ctx context.Context, zone string) (Report, error) {
 	err = e.rounds(ctx, []*visit{v})
 	v.report(&report)
 	return report, err
+}
+
+// adoption says in words what was adopted.
+func (r *Roll) adoption() string {
+	at := "before its first step"
+	switch {
+	case r.Intent != nil:
+		at = "in the middle of step " + r.Intent.Step
+	case r.Step != "":
+		at = "after step " + r.Step
+	}
+	return fmt.Sprintf("adopted a %s rollover by %s %s, from %s to %s; all waits start anew", r.Type, r.Method, at, keyNames(r.Old), keyNames(r.New))
 }
 
 // PrepareAdoption does all that Adopt does before the first change, and returns
@@ -56,6 +67,9 @@ func (e *Engine) prepareAdoption(ctx context.Context, zone string) (*visit, erro
 	}
 	if len(inv.Keys) == 0 {
 		return nil, fmt.Errorf("%w: %s is not signed: it has no key, so nothing was begun", ErrRefused, zone)
+	}
+	if !slices.ContainsFunc(inv.Keys, func(k Key) bool { return k.Active }) {
+		return nil, fmt.Errorf("%w: no key of %s signs (%s), so PowerDNS does not sign it: without a DS at the parent, remove the keys with `pdnsutil remove-zone-key %s ID`, and then `rollover sign %s`; with one, let the key sign that the DS is of: `pdnsutil activate-zone-key %s ID`", ErrRefused, zone, keyNames(withRoles(inv.Keys)), zone, zone, zone)
 	}
 	// Who is old and who is new is known only after a look at the parent.
 	d.Roll = &Roll{Zone: zone, Keys: inv.Keys, Old: withRoles(inv.Keys)}
@@ -88,7 +102,7 @@ func (v *visit) parentSet(ctx context.Context) ([]DS, error) {
 
 // adopt makes the rollover that was recognised.
 func (v *visit) adopt(f adoption, inv Inventory) error {
-	kind, err := FindKind(f.kindType, f.method)
+	kind, err := f.row(v.setting.Policy)
 	if err != nil {
 		return err
 	}
@@ -100,20 +114,75 @@ func (v *visit) adopt(f adoption, inv Inventory) error {
 	*v.roll = Roll{
 		ID:   fmt.Sprintf("%s%s-%s", v.dossier.Zone, kind.Type, now.UTC().Format("20060102T150405.000Z")),
 		Zone: v.dossier.Zone, Type: kind.Type, Method: kind.Method, Kind: kind.Name(),
-		State: StateActive, Phase: PhaseSpreading, Step: f.step, Steps: []StepRecord{{f.step, now}},
+		State: StateActive, Phase: PhaseSpreading, Step: f.step,
 		StartedAt: now, StepEnteredAt: now, NextCheck: now,
 		Old: f.old, New: f.new, SpecNew: specsOf(f.new), Keys: seen.Keys, Foreign: seen.Foreign,
 		Servers: seen.Servers, Asked: seen.Asked, DSSeen: seen.DSSeen, Terms: v.setting.terms(), Held: map[string]map[string]Holding{},
 	}
+	if f.step != "" {
+		v.roll.Steps = []StepRecord{{f.step, now}}
+	}
+	v.roll.take(kind, f, inv.Kind, now)
+	return v.fitsDigests()
+}
+
+// row is the row of the table that is gone on with: where the parent follows CDS
+// records one that they can express.
+func (f *adoption) row(p Policy) (Kind, error) {
+	if p.CDS && f.method == "double-rrset" {
+		f.method, f.step = "double-signature", "submit" // which keeps the DS of both
+	}
+	kind, err := FindKind(f.kindType, p.methodFor(f.kindType, f.method))
+	if err != nil {
+		return kind, err
+	}
+	if _, err := kind.index(f.step); kind.CDS && err != nil {
+		f.step = "switch" // the parent withdraws by itself, when old is gone
+	}
+	return kind, p.drives(kind)
+}
+
+// take notes what the parent was asked for by the steps that count as done, and
+// what was begun of the next one.
+func (r *Roll) take(kind Kind, f adoption, zoneKind string, now time.Time) {
+	for _, s := range kind.Steps {
+		if f.begun == s.Name {
+			r.Intent = &Intent{Step: s.Name, Before: f.before(r.Keys), Commands: r.commands(s), ZoneKind: zoneKind, Since: now}
+		}
+	}
 	at, err := kind.index(f.step)
 	if err != nil {
-		return err
+		return
 	}
 	for _, s := range kind.Steps[:at+1] {
 		for _, a := range s.Actions {
 			if a.Verb == askParent {
-				v.roll.Ask = &Ask{Sides: a.Sides, Since: now}
+				r.Ask = &Ask{Sides: a.Sides, Since: now}
 			}
+		}
+	}
+}
+
+// before is the keys as they were before the step that was begun let new ones sign.
+func (f adoption) before(keys []Key) []Key {
+	out := slices.Clone(keys)
+	for i := range out {
+		if containsID(f.new, out[i].ID) {
+			out[i].Active = false
+		}
+	}
+	return out
+}
+
+// fitsDigests refuses to have a DS of new put in beside one of old with other
+// digest types, as start does. One that is there already was asked for before.
+func (v *visit) fitsDigests() error {
+	for _, o := range v.sighting.relevant(RecordDS) {
+		if len(v.roll.Old) == 0 || v.roll.pointsTo(New, o.DS.Set) || !v.roll.usesParent() {
+			continue
+		}
+		if err := v.roll.soundDigests(o, v.setting.Policy); err != nil {
+			return fmt.Errorf("%w: %s at the parent server %s: %w", ErrRefused, v.roll.Zone, o.Server, err)
 		}
 	}
 	return nil
@@ -125,154 +194,4 @@ func specsOf(keys []Key) []Key {
 		out[i] = Key{Flags: out[i].Flags, Algorithm: out[i].Algorithm, Bits: out[i].Bits, Published: true, Role: out[i].Role}
 	}
 	return out
-}
-
-// adoption is what a half-done rollover was recognised as.
-type adoption struct {
-	kindType, method, step string
-	old, new               []Key
-}
-
-// recogniser holds what there is to see.
-type recogniser struct {
-	zone string
-	keys []Key // with roles, by id: the older one first
-	set  []DS
-}
-
-// recognise finds the rollover that keys and DS set are in the middle of. What
-// fits none is refused with what was seen. Of two keys the one with the larger
-// id is new; a wrong guess is safe, for it only decides which one stays.
-func recognise(zone string, keys []Key, set []DS) (adoption, error) {
-	r := recogniser{zone, withRoles(keys), set}
-	slices.SortFunc(r.keys, func(a, b Key) int { return cmp.Compare(a.ID, b.ID) })
-	groups := map[uint8][]Key{}
-	for _, k := range r.keys {
-		groups[k.Algorithm] = append(groups[k.Algorithm], k)
-	}
-	if len(groups) == 2 {
-		older := groups[r.keys[0].Algorithm]
-		delete(groups, r.keys[0].Algorithm)
-		for _, newer := range groups {
-			return r.algorithm(older, newer)
-		}
-	}
-	if len(groups) == 1 {
-		return r.pair()
-	}
-	return adoption{}, r.refuse("its keys have more than two algorithms")
-}
-
-func (r recogniser) refuse(why string) error {
-	words := make([]string, len(r.keys))
-	for i, k := range r.keys {
-		words[i] = fmt.Sprintf("%v algorithm %d %s", k, k.Algorithm, k.state())
-	}
-	return fmt.Errorf("%w: %s is in the middle of no rollover that is known: %s; PowerDNS has %s, and the parent DS %s (pdnsutil show-zone %s)", ErrRefused, r.zone, why, strings.Join(words, ", "), tags(r.set), r.zone)
-}
-
-// hasDS says whether the parent has a right DS of some key.
-func (r recogniser) hasDS(keys ...Key) bool {
-	roll := Roll{Zone: r.zone}
-	return slices.ContainsFunc(keys, func(k Key) bool { return k.Role.SignsKeys() && len(roll.digests(k, r.set)) > 0 })
-}
-
-// pair recognises a rollover of one of two keys of a role.
-func (r recogniser) pair() (adoption, error) {
-	roles := map[Role][]Key{}
-	for _, k := range r.keys {
-		roles[k.Role] = append(roles[k.Role], k)
-		if !k.Published {
-			return adoption{}, r.refuse(fmt.Sprintf("%v is not published", k))
-		}
-	}
-	if slices.ContainsFunc(roles[CSK], func(k Key) bool { return k.Flags != roles[CSK][0].Flags }) {
-		return adoption{}, r.refuse("keys with flags 256 and 257 that are all CSKs, by the rule of PowerDNS")
-	}
-	for role, keys := range roles {
-		others := 0
-		for other, list := range roles {
-			if other != role && len(list) != 1 {
-				others++
-			}
-		}
-		if len(keys) != 2 || others > 0 {
-			continue
-		}
-		if role == ZSK {
-			return r.zsks(keys[0], keys[1])
-		}
-		return r.entries(strings.ToLower(string(role)), keys[0], keys[1])
-	}
-	return adoption{}, r.refuse("a rollover in the middle has two keys of one role")
-}
-
-func (r recogniser) zsks(older, newer Key) (adoption, error) {
-	found := adoption{"zsk", "pre-publish", "publish", []Key{older}, []Key{newer}}
-	switch {
-	case older.Active && newer.Active:
-		found.method = "double-signature"
-	case newer.Active:
-		found.step = "switch"
-	}
-	return found, nil
-}
-
-// entries recognises a rollover of keys that a DS points to.
-func (r recogniser) entries(kindType string, older, newer Key) (adoption, error) {
-	found := adoption{kindType, "double-ds", "", []Key{older}, []Key{newer}}
-	hasOld, hasNew := r.hasDS(older), r.hasDS(newer)
-	switch {
-	case older.Active && newer.Active && !hasNew:
-		found.method, found.step = "double-signature", "publish"
-	case older.Active && newer.Active && hasOld:
-		found.method, found.step = "double-signature", "publish"
-	case older.Active && newer.Active:
-		found.method, found.step = "double-signature", "submit"
-	case older.Active && hasOld && !hasNew:
-		found.step = "publish"
-	case older.Active && hasOld:
-		found.step = "submit"
-	case newer.Active && hasNew && hasOld:
-		found.step = "switch"
-	case newer.Active && hasNew:
-		found.step = "withdraw"
-	default:
-		return found, r.refuse("the parent has no DS of the key that signs")
-	}
-	return found, nil
-}
-
-// algorithm recognises an algorithm rollover.
-func (r recogniser) algorithm(older, newer []Key) (adoption, error) {
-	found := adoption{"algorithm", "conservative", "", older, newer}
-	for _, k := range r.keys {
-		if !k.Active {
-			return found, r.refuse(fmt.Sprintf("%v does not sign: in an algorithm rollover every key does", k))
-		}
-	}
-	published := func(keys []Key) (all, none bool) {
-		for _, k := range keys {
-			all, none = all || k.Published, none || !k.Published
-		}
-		return all && !none, none && !all
-	}
-	oldIn, oldOut := published(older)
-	newIn, newOut := published(newer)
-	hasOld, hasNew := r.hasDS(older...), r.hasDS(newer...)
-	switch {
-	case len(older) > 2 || len(newer) > 2:
-		return found, r.refuse("more than a KSK and a ZSK of one algorithm")
-	case oldIn && newOut && hasOld && !hasNew:
-		found.step = "sign"
-	case oldIn && newIn && hasOld && !hasNew:
-		found.step = "publish"
-	case oldIn && newIn && hasNew:
-		found.step = "submit"
-	case oldOut && newIn && hasNew && !hasOld:
-		found.step = "unpublish"
-	default:
-		return found, r.refuse("no step of an algorithm rollover leaves keys and DS like this")
-	}
-	return found, nil
 }

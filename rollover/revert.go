@@ -67,6 +67,9 @@ func (r *Roll) revertible() (Kind, error) {
 	case kind.Revert == "":
 		return kind, fmt.Errorf("%w: a rollover of type %s cannot be reverted", ErrRefused, r.Type)
 	}
+	if seps, plain := byFlags(r.Old); len(seps) == 0 && len(plain) > 0 && kind.signsKeys() {
+		return kind, fmt.Errorf("%w: %s of %s has no SEP flag (flags 257): it does not become the only entry point again: go on with `rollover advance --zone %s`", ErrRefused, keyNames(plain), r.Zone, r.Zone)
+	}
 	return kind, nil
 }
 

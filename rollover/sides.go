@@ -116,6 +116,11 @@ func sides(o Order, inv Inventory, kind Kind) (old, specs []Key, err error) {
 			return nil, nil, err
 		}
 		k := old[0]
+		if kind.Role.SignsKeys() {
+			if err := withoutSEP(inv.Zone, k); err != nil {
+				return nil, nil, err
+			}
+		}
 		return old, []Key{{Flags: k.Flags, Algorithm: k.Algorithm, Bits: k.Bits, Published: true, Role: kind.Role}}, checkAlgorithm(inv.Zone, k)
 	}
 	switch kind.Type {
@@ -142,6 +147,8 @@ func sides(o Order, inv Inventory, kind Kind) (old, specs []Key, err error) {
 		}
 	} else if from == to {
 		return nil, nil, fmt.Errorf("%w: the keys of %s are %s already: a conversion needs another layout", ErrRefused, inv.Zone, to)
+	} else if err := withoutSEP(inv.Zone, entry); err != nil {
+		return nil, nil, err
 	}
 	bits, err = keySize(inv.Zone, algorithm, bits)
 	return old, to.specs(algorithm, bits), err
@@ -251,6 +258,9 @@ func signing(inv Inventory) error {
 		default:
 			return fmt.Errorf("%w: %v of %s is %s: no plan starts with a key that does not sign; if another host rolls this zone, let it; if the key is left over, and has not signed anything for longer than the largest TTL of the zone, remove it with `pdnsutil remove-zone-key %s %d`", ErrRefused, k, inv.Zone, k.state(), inv.Zone, k.ID)
 		}
+	}
+	if layout := oddLayout(inv.Zone, withRoles(inv.Keys)); layout != "" {
+		return fmt.Errorf("%w: %s: %s", ErrRefused, inv.Zone, layout)
 	}
 	if len(algorithms) > 1 {
 		return fmt.Errorf("%w: the keys of %s have several algorithms: end the algorithm rollover first (pdnsutil show-zone %s)", ErrRefused, inv.Zone, inv.Zone)

@@ -14,7 +14,8 @@ func (m *mouth) adoptCommand() *cli.Command {
 		Usage:     "take over a rollover that was begun by hand",
 		ArgsUsage: "[ZONE]",
 		Description: "Recognises it by the states of the keys and by the DS set at the parent, and goes on from there; all waits start anew.\n" +
-			"What fits no step of a rollover is refused, with what was seen. --dry-run prints the plan and changes nothing.",
+			"Where the same keys and DS set come from several kinds, it takes the one that is safe for all of them (docs/kinds/adopt.md).\n" +
+			"What fits no step of a rollover is refused, with what was seen and what helps. --dry-run prints the plan and changes nothing.",
 		Flags:  append([]cli.Flag{zoneFlag()}, &cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print the plan and change nothing"}),
 		Action: m.adopt,
 	}
