@@ -30,7 +30,7 @@ func oddLayout(zone string, keys []Key) string {
 	for i, k := range keys {
 		words[i] = k.byAlgorithm()
 	}
-	out := fmt.Sprintf("its keys are %s: with no KSK of its algorithm beside it PowerDNS uses a ZSK as a CSK, which signs everything, and that is a layout of its own, no half-done algorithm rollover; "+
+	out := fmt.Sprintf("its keys have several algorithms, %s: with no KSK of its algorithm beside it PowerDNS uses a ZSK as a CSK, which signs everything, and that is a layout of its own, no half-done algorithm rollover; "+
 		"to have keys of one algorithm, if the parent has a DS of %s", strings.Join(words, " and "), keyNames(entries))
 	for _, k := range stray {
 		out += ": " + unpublishing(zone, k)

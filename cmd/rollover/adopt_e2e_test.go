@@ -26,9 +26,13 @@ func TestLostConversionEndToEnd(t *testing.T) {
 		if err := os.Remove(h.state()); err != nil {
 			t.Fatal(err)
 		}
-		if o := h.must("adopt", zone, "--dry-run"); !strings.Contains(o.stdout, "csk rollover by convert-double-ds") {
-			t.Errorf("adopt --dry-run says %v", o)
-		}
+		h.await("the secondary has what PowerDNS has", func() bool {
+			o := h.rollover("adopt", zone, "--dry-run")
+			if o.code == 0 && !strings.Contains(o.stdout, "csk rollover by convert-double-ds") {
+				t.Fatalf("adopt --dry-run says %v", o)
+			}
+			return o.code == 0
+		})
 		h.must("adopt", zone)
 		s := h.status(zone)
 		if s.Kind != was.Kind || len(s.OldKeys) != 1 || s.OldKeys[0].Tag != was.OldKeys[0].Tag || len(s.NewKeys) != 2 {
