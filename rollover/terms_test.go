@@ -117,7 +117,7 @@ func TestLargerMaxGapIsNotTakenOver(t *testing.T) {
 	if _, err := w.Engine(p).Tick(context.Background(), []string{rollovertest.Zone}); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.Roll().Need; n == nil || n.Remaining < 2*unit {
+	if n := w.Roll().Need; n == nil || n.Next != "switch" || n.Remaining < 2*unit {
 		t.Errorf("need %+v: a gap counted for more than max_gap at the start", n)
 	}
 	says(t, w, p, "the configuration says max_gap")
