@@ -117,7 +117,7 @@ func TestLargerMaxGapIsNotTakenOver(t *testing.T) {
 	if _, err := w.Engine(p).Tick(context.Background(), []string{rollovertest.Zone}); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.Roll().Need; n == nil || n.Remaining < 2*unit {
+	if n := w.Roll().Need; n == nil || n.Next != "switch" || n.Remaining < 2*unit {
 		t.Errorf("need %+v: a gap counted for more than max_gap at the start", n)
 	}
 	says(t, w, p, "the configuration says max_gap")
@@ -214,6 +214,10 @@ func TestDriverInTheMiddle(t *testing.T) {
 		t.Errorf("the driver of the start was asked %d times, the other %d", len(mine.changes), len(other.changes))
 	}
 	says(t, w, p, "the configuration says driver = nsupdate, and this rollover goes on with exec")
+	q := p
+	if q.CDS = true; q.For(w.Roll()).CDS {
+		t.Error("it goes by CDS, as the driver of now does")
+	}
 	cds = true
 	if err := accept(w, p); !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "CDS") {
 		t.Errorf("accepted a driver that cannot do it: %v", err)
