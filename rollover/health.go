@@ -258,11 +258,11 @@ func (e *examination) expiry(v ServerSighting, expires time.Time) {
 func (e *examination) agreement() {
 	var newest, first *ServerSighting
 	for _, v := range e.sighting.relevant(RecordDNSKEY) {
-		if v.DNSKEY == nil {
-			continue
-		}
 		if v.Serial != 0 && (newest == nil || int32(v.Serial-newest.Serial) > 0) {
 			newest = &v
+		}
+		if v.DNSKEY == nil {
+			continue
 		}
 		if first == nil {
 			first = &v

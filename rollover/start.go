@@ -187,8 +187,8 @@ func (r *Roll) sound(s Sighting, p Policy) error {
 		return fmt.Errorf("%w: no name server of %s could be asked: see `servers` in the configuration", ErrRefused, r.Zone)
 	}
 	for _, o := range s.Servers {
-		if o.Unchecked == "" && o.Unknown != "" {
-			return fmt.Errorf("%w: %s server %s of %s: %s: repair it, or take it out with `rollover exclude-server --zone %s %s --reason WHY`", ErrUnavailable, o.Role, o.Server, r.Zone, o.Unknown, r.Zone, o.place())
+		if why := o.lacking(RecordDNSKEY, RecordData, RecordDS); why != "" {
+			return fmt.Errorf("%w: %s server %s of %s: %s: repair it, or take it out with `rollover exclude-server --zone %s %s --reason WHY`", ErrUnavailable, o.Role, o.Server, r.Zone, why, r.Zone, o.place())
 		}
 	}
 	for _, o := range children {
