@@ -113,7 +113,7 @@ func (s Sighting) security(p Policy) Security {
 		}
 		seen = true
 		for _, o := range s.relevant(RecordDNSKEY) {
-			if o.DNSKEY != nil && len(v.DS.Set) > 0 && (!Chained(s.Zone, v.DS.Set, *o.DNSKEY) || o.Data != nil && !Covered(*o.DNSKEY, *o.Data)) {
+			if o.DNSKEY != nil && len(v.DS.Set) > 0 && (!Chained(s.Zone, v.DS.Set, *o.DNSKEY) || o.Data != nil && !Covered(*o.DNSKEY, *o.Data) || len(o.Denials) > 0) {
 				worse(Bogus)
 			}
 		}

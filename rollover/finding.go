@@ -41,6 +41,7 @@ const (
 	FindingChain      = "chain-broken"        // a DS set and a DNSKEY set that do not validate together
 	FindingKeys       = "dnskey-broken"       // a DNSKEY set that is missing or not signed
 	FindingData       = "data-broken"         // data that no key of the DNSKEY set signed
+	FindingDenial     = "denial-broken"       // answers that there is nothing, and that do not prove it
 	FindingExpiry     = "signature-expiry"    // signatures that expire soon
 	FindingSerial     = "serial-differs"      // servers with different SOA serials
 	FindingKeysDiffer = "keys-differ"         // servers with different DNSKEY sets

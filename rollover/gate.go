@@ -182,5 +182,9 @@ func (n Need) stopped() string {
 		}
 		words += f.String()
 	}
-	return fmt.Sprintf("you, before step %q, which takes something away: %s", n.Next, words)
+	what := "takes something away"
+	if n.Adds {
+		what = "asks for the first DS"
+	}
+	return fmt.Sprintf("you, before step %q, which %s: %s", n.Next, what, words)
 }

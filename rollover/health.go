@@ -31,6 +31,7 @@ func Health(s Sighting, p Policy, l Limits) []Finding {
 	e.agreement()
 	e.algorithms()
 	e.strictness()
+	e.denials()
 	return worstFirst(e.findings)
 }
 

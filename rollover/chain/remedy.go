@@ -10,10 +10,7 @@ import (
 func remedy(code Code, t Trace, at int) string {
 	zone := t.lowest()
 	if at >= 0 {
-		zone = t.Links[at].Name
-		if k := t.Links[at].Kind; k == LinkData || k == LinkDenial {
-			zone = t.Links[at].Zone
-		}
+		zone = t.Links[at].Zone // whose keys sign it, also a DS: what commands are about is a zone, and not any name
 	}
 	show := "pdnsutil show-zone " + strings.TrimSuffix(zone, ".")
 	switch code {
