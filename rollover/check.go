@@ -108,8 +108,10 @@ func (s Sighting) security(p Policy) Security {
 			continue
 		case p.Evidence == EvidenceValidated && v.DS.Standing != nil && v.DS.Standing.Security != Secure:
 			worse(v.DS.Standing.Security)
-		case len(v.DS.Set) == 0:
+		case len(v.DS.Set) == 0 || NobodyKnows(v.DS.Set) != "":
 			worse(Insecure)
+			seen = true
+			continue
 		}
 		seen = true
 		for _, o := range s.relevant(RecordDNSKEY) {

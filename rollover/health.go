@@ -163,7 +163,7 @@ func (e *examination) children() {
 
 // link examines one DS set with the DNSKEY set of one server (RFC 4035 section 5.2).
 func (e *examination) link(v ServerSighting, set []DS) {
-	if len(set) == 0 {
+	if len(set) == 0 || e.useless(set) {
 		return
 	}
 	trace := "rollover trace " + e.sighting.Zone

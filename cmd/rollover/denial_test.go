@@ -34,6 +34,12 @@ func TestRecordsWithoutRectify(t *testing.T) {
 		h.await("a zone without findings "+when, func() bool { return len(checkup().Findings) == 0 })
 	}
 	healthy("at first")
+	if got, code, _ := traced(t, h.config, "nosuchname."+zone, "A"); code != 0 || got.Security != rollover.Secure || !strings.Contains(got.Sentence, "there is no such name, proven") {
+		t.Errorf("a name that does not exist: %+v", got)
+	}
+	if o := h.must("trace", zone, "DS"); strings.Contains(o.stdout, "no such key") || strings.Contains(h.must("trace", zone, "DS", "--json").stdout, `"fits"`) {
+		t.Errorf("keys that were not asked for: %v", o)
+	}
 	for _, record := range []string{"'mike.gaps.lab.test', 'A', '192.0.2.7'", "'kid.gaps.lab.test', 'NS', 'ns.example.net'"} {
 		util("backend-cmd", "gsqlite3", "INSERT INTO records (domain_id, name, type, content, ttl, prio, auth, disabled) SELECT id, "+record+", 1, 0, 1, 0 FROM domains WHERE name = 'gaps.lab.test'")
 	}
@@ -41,6 +47,9 @@ func TestRecordsWithoutRectify(t *testing.T) {
 	text := fmt.Sprint(checkup().Findings)
 	if !strings.Contains(text, "pdnsutil rectify-zone gaps.lab.test`") || strings.Contains(text, "rectify-zone mike") {
 		t.Errorf("check: %s", text)
+	}
+	if got, code, _ := traced(t, h.config, "mike."+zone, "A"); got.Code != chain.CodeContradiction || code != exitFailed {
+		t.Errorf("the primary has a name, the secondary proves that there is none: %s: %s", got.Code, got.Sentence)
 	}
 	for _, q := range [][]string{{"mike.gaps.lab.test", "AAAA"}, {"mike.gaps.lab.test", "MX"}, {"kid.gaps.lab.test", "DS"}} {
 		got, code, _ := traced(t, h.config, q...)
