@@ -102,9 +102,16 @@ func (s Sighting) security(p Policy) Security {
 		}
 	}
 	seen := false
+	if len(s.Anchor) > 0 {
+		return s.anchorSecurity()
+	}
 	for _, v := range s.relevant(RecordDS) {
 		switch {
 		case v.DS == nil:
+			continue
+		case p.Evidence == EvidenceValidated && v.DS.insecure():
+			worse(Insecure)
+			seen = true
 			continue
 		case p.Evidence == EvidenceValidated && v.DS.Standing != nil && v.DS.Standing.Security != Secure:
 			worse(v.DS.Standing.Security)

@@ -38,6 +38,7 @@ const (
 	FindingUnproven   = "ds-unproven"         // what a parent server says is not proven up to an anchor
 	FindingNoDS       = "ds-missing"          // the zone is signed, the parent has no DS
 	FindingUnknownDS  = "ds-unknown"          // every DS is of an algorithm or digest that nobody knows
+	FindingParent     = "parent-insecure"     // a zone above is not signed, so that nobody validates this one
 	FindingDSDiffers  = "ds-differs"          // the parent's servers do not agree
 	FindingChain      = "chain-broken"        // a DS set and a DNSKEY set that do not validate together
 	FindingKeys       = "dnskey-broken"       // a DNSKEY set that is missing or not signed

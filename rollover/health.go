@@ -32,6 +32,7 @@ func Health(s Sighting, p Policy, l Limits) []Finding {
 	e.algorithms()
 	e.strictness()
 	e.denials()
+	e.anchored()
 	return worstFirst(e.findings)
 }
 
@@ -75,7 +76,7 @@ func (e *examination) silence() {
 		for _, v := range silent {
 			e.add(FindingSilent, severity, v.Server, v.Unknown, "repair it, or take it out of the NS records")
 		}
-		if asked == 0 {
+		if asked == 0 && !(role == RoleParent && e.sighting.Alone) {
 			e.add(FindingSilent, SeverityCritical, Server{}, "no "+role+" server could be asked", "see `servers` and `parent_servers` in the configuration")
 		}
 	}
@@ -103,7 +104,11 @@ func (e *examination) proven(v ServerSighting) {
 		return
 	}
 	why := v.DS.unvalidated()
-	if why == "" {
+	switch {
+	case why == "":
+		return
+	case v.DS.insecure():
+		e.unsignedParent(v)
 		return
 	}
 	severity := SeverityWarning
@@ -123,7 +128,7 @@ func (e *examination) digests(v ServerSighting) {
 func (e *examination) dsSets() [][]DS {
 	var out [][]DS
 	for _, v := range e.sighting.relevant(RecordDS) {
-		if v.DS == nil {
+		if v.DS == nil || v.DS.insecure() {
 			continue
 		}
 		set := sorted(v.DS.Set)
@@ -152,7 +157,7 @@ func (e *examination) children() {
 			e.content(v)
 		}
 	}
-	secured := slices.ContainsFunc(sets, func(set []DS) bool { return len(set) > 0 })
+	secured := len(e.sighting.Anchor) > 0 || slices.ContainsFunc(sets, func(set []DS) bool { return len(set) > 0 })
 	switch {
 	case signed && !secured && len(sets) > 0:
 		e.add(FindingNoDS, SeverityWarning, Server{}, "the zone is signed, and the parent has no DS for it: nobody validates it", "hand the DS over to the registrar: pdnsutil export-zone-ds "+bare(e.sighting.Zone))

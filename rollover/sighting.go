@@ -57,6 +57,11 @@ type Sighting struct {
 	Records    []Record // what was looked at
 	Servers    []ServerSighting
 	Validators []ValidatorSighting
+	// Alone: the zone has no parent that counts, so none was asked: it is the root,
+	// or its own trust anchor.
+	Alone bool
+	// Anchor is the keys of the zone that are trust anchors, as DS records.
+	Anchor []DS
 }
 
 // ServerSighting is what one server showed in one look. A version is nil when

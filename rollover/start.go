@@ -222,14 +222,20 @@ func (r *Roll) soundChild(o ServerSighting) error {
 // soundParent checks the DS set at every server of the parent against the keys
 // that sign the DNSKEY set.
 func (r *Roll) soundParent(s Sighting, p Policy) error {
+	if err := r.soundAnchor(s); err != nil || s.Alone {
+		return err
+	}
 	parents := s.relevant(RecordDS)
 	if len(parents) == 0 {
 		return fmt.Errorf("%w: no name server of the parent of %s could be asked: see `parent_servers` in the configuration", ErrRefused, r.Zone)
 	}
 	for _, o := range parents {
 		// Where a zone has no key, nothing hangs on the proof that it has no DS.
-		if why := r.unproven(RecordDS, o, s, p); why != "" && r.Type != "sign" {
+		if why := r.unproven(RecordDS, o, s, p); why != "" && r.Type != "sign" && !r.indifferent(o, s) {
 			return fmt.Errorf("%w: DS of %s at %s: %s", ErrRefused, r.Zone, o.Server, why)
+		}
+		if o.DS.insecure() && r.indifferent(o, s) {
+			continue
 		}
 		if err := r.soundDS(o, p); err != nil {
 			return fmt.Errorf("%w: %s at the parent server %s: %w", ErrRefused, r.Zone, o.Server, err)

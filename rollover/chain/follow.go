@@ -51,6 +51,9 @@ func (w Walk) lead(ctx context.Context, name string, g Goal, first bool) (d *des
 	case d.verdict.Security == rollover.Insecure && d.verdict.Code != CodeUnknownDS:
 		d.unsecured(ctx)
 		return d, ""
+	case d.verdict.Code == CodeNoAnchor && len(w.Anchors.Of(name)) > 0:
+		d.verdict.Text = name + " is its own trust anchor, and there is none above: no DS of it is needed, and none could be proven"
+		return d, ""
 	case d.verdict.Security != rollover.Secure:
 		return d, ""
 	case g.Type == dns.TypeDNSKEY && d.zone.Name == name:

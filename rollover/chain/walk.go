@@ -60,6 +60,16 @@ func (w Walk) Zone(ctx context.Context, name string) (Zone, Verdict) {
 	return d.zone, d.verdict
 }
 
+// Above is the zone with proven keys that a name is in. A verdict that is insecure
+// says that some zone on the way is proven to be unsigned.
+func (w Walk) Above(ctx context.Context, name string) (string, Verdict) {
+	d := w.descend(ctx, name)
+	if d.verdict.Security == rollover.Secure && d.doubt != nil {
+		return d.zone.Name, *d.doubt
+	}
+	return d.zone.Name, d.verdict
+}
+
 // descent is how far a chain was followed.
 type descent struct {
 	walk    Walk

@@ -113,11 +113,15 @@ func (s *scene) apex(ctx context.Context, name string, f *finder) (string, error
 // cast finds the servers of the zone and of its parent. A side that cannot be
 // found is asked about through the resolvers, and the trace tells.
 func (s *scene) cast(ctx context.Context, f *finder) error {
-	parents, noParents := f.parents(ctx)
+	var parents *roster
+	var noParents error
+	if !f.alone() {
+		parents, noParents = f.parents(ctx)
+	}
 	switch {
+	case parents == nil && noParents == nil:
 	case noParents == nil:
 		s.parents = parents.sorted()
-	case s.zone == ".":
 	case errors.Is(noParents, rollover.ErrUnavailable):
 		s.orphaned = noParents
 	default:
