@@ -107,6 +107,16 @@ func TestZonesApart(t *testing.T) {
 	}
 }
 
+// A zone below an unsigned one is not signed: no DS could ever be believed.
+func TestSignBelowAnUnsignedZone(t *testing.T) {
+	w := rollovertest.New("unsigned", unequal)
+	changed(w, standing(rollover.Insecure, "example is not signed"))
+	_, err := w.Engine(validated()).Start(context.Background(), rollover.Order{Zone: rollovertest.Zone, Type: "sign"})
+	if !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "example is not signed") {
+		t.Errorf("sign: %v", err)
+	}
+}
+
 // An anchor that fits no key is a broken chain: for check, and for a rollover.
 func TestAnchorThatDoesNotFit(t *testing.T) {
 	w := rollovertest.New("split", unequal)

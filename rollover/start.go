@@ -230,6 +230,9 @@ func (r *Roll) soundParent(s Sighting, p Policy) error {
 		return fmt.Errorf("%w: no name server of the parent of %s could be asked: see `parent_servers` in the configuration", ErrRefused, r.Zone)
 	}
 	for _, o := range parents {
+		if r.Type == "sign" && o.DS.insecure() {
+			return fmt.Errorf("%w: %s: a zone above is not signed (%s): a DS there protects nobody, and no validator would ever find the zone secure: sign the parent first", ErrRefused, r.Zone, o.DS.Standing.Why)
+		}
 		// Where a zone has no key, nothing hangs on the proof that it has no DS.
 		if why := r.unproven(RecordDS, o, s, p); why != "" && r.Type != "sign" && !r.indifferent(o, s) {
 			return fmt.Errorf("%w: DS of %s at %s: %s", ErrRefused, r.Zone, o.Server, why)
