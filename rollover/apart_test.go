@@ -142,6 +142,40 @@ func TestBogusParentStopsAZSK(t *testing.T) {
 	}
 }
 
+// thoroughly changes only the looks of gates.
+type thoroughly struct {
+	*rollovertest.World
+	change func(*rollover.Sighting)
+}
+
+func (o thoroughly) Look(ctx context.Context, q rollover.Question) (rollover.Sighting, error) {
+	s, err := o.World.Look(ctx, q)
+	standing(rollover.Secure, "")(&s)
+	if q.Thorough {
+		o.change(&s)
+	}
+	return s, err
+}
+
+// A parent that is found insecure at the last look stops a KSK before anything is
+// taken away.
+func TestGateOfAParentThatBecomesInsecure(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	changing := func(*rollover.Sighting) {}
+	w.Tune = func(e *rollover.Engine) {
+		e.Observer = thoroughly{w, func(s *rollover.Sighting) { changing(s) }}
+	}
+	start(t, w, validated(), rollover.Order{Type: "ksk"})
+	changing = standing(rollover.Insecure, "example is not signed any more")
+	drive(t, w, validated(), 60)
+	if r := w.Roll(); r.Need == nil || len(r.Need.Findings) == 0 || r.Need.Findings[0].Code != rollover.FindingParent {
+		t.Fatalf("%s at %q: %+v", r.State, r.Step, r.Need)
+	}
+	changing = func(*rollover.Sighting) {}
+	drive(t, w, validated(), 200)
+	finished(t, w)
+}
+
 // Caches of validators that hold the anchor count before something is taken away.
 func TestAnchorIsInTheProduct(t *testing.T) {
 	w := rollovertest.New("split", unequal)

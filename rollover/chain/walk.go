@@ -64,9 +64,6 @@ func (w Walk) Zone(ctx context.Context, name string) (Zone, Verdict) {
 // says that some zone on the way is proven to be unsigned.
 func (w Walk) Above(ctx context.Context, name string) (string, Verdict) {
 	d := w.descend(ctx, name)
-	if d.verdict.Security == rollover.Secure && d.doubt != nil {
-		return d.zone.Name, *d.doubt
-	}
 	return d.zone.Name, d.verdict
 }
 
