@@ -137,7 +137,7 @@ func TestAnchorThatDoesNotFit(t *testing.T) {
 func TestBogusParentStopsAZSK(t *testing.T) {
 	w := rollovertest.New("split", unequal)
 	changed(w, standing(rollover.Bogus, "forged"))
-	if _, err := w.Engine(validated()).Start(context.Background(), rollover.Order{Zone: rollovertest.Zone, Type: "zsk"}); !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "forged") {
+	if _, err := w.Engine(validated()).Start(context.Background(), rollover.Order{Zone: rollovertest.Zone, Type: "zsk"}); !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), "DS of example.com. at ") || !strings.Contains(err.Error(), "forged") {
 		t.Errorf("start: %v", err)
 	}
 }
