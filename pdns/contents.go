@@ -132,12 +132,14 @@ const maxSamples = 8
 // samples picks the RRsets to look at: the one with the largest TTL, because
 // it stays longest in caches, one wildcard, because its signatures are made
 // differently (RFC 4035 section 5.3.4), and others spread evenly over the zone
-// in canonical order. The same zone always gives the same samples.
+// in canonical order; of the delegations the first and the last, which are asked
+// for their DS: that there is none must be proven. The same zone always gives the
+// same samples.
 func samples(zone string, records []record) []rollover.Sample {
-	sets := eligible(zone, records)
+	sets, cuts := eligible(zone, records), delegations(zone, records)
 	chosen := make(map[int]bool)
 	choose := func(i int) {
-		if i >= 0 && i < len(sets) && len(chosen) < maxSamples {
+		if i >= 0 && i < len(sets) && len(chosen) < maxSamples-len(cuts) {
 			chosen[i] = true
 		}
 	}
@@ -154,6 +156,26 @@ func samples(zone string, records []record) []rollover.Sample {
 		if chosen[i] {
 			out = append(out, s.Sample)
 		}
+	}
+	return append(out, cuts...)
+}
+
+// delegations is the first and the last delegation of a zone.
+func delegations(zone string, records []record) []rollover.Sample {
+	covers := coverings(zone, records)
+	var names []string
+	for name := range covers.cuts {
+		if sampleName(zone, name) && !covers.beneath(zone, name) {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, compareNames)
+	if len(names) > 2 {
+		names = []string{names[0], names[len(names)-1]}
+	}
+	var out []rollover.Sample
+	for _, name := range names {
+		out = append(out, rollover.Sample{Name: name, Type: "DS"})
 	}
 	return out
 }
@@ -239,10 +261,12 @@ func coverings(zone string, records []record) covering {
 // hide says whether a record of the zone lies at or below a delegation, or
 // below a DNAME.
 func (c covering) hide(zone string, r record) bool {
-	if c.cuts[r.name] {
-		return true
-	}
-	for name := r.name; name != zone && name != "."; {
+	return c.cuts[r.name] || c.beneath(zone, r.name)
+}
+
+// beneath says whether a name lies below a delegation or a DNAME.
+func (c covering) beneath(zone, name string) bool {
+	for name != zone && name != "." {
 		name = parentOf(name)
 		if c.cuts[name] || c.dnames[name] {
 			return true

@@ -54,7 +54,10 @@ func TestContents(t *testing.T) {
 		{"nothing but a SOA", nil, "serial 7, minimum 1800, largest 3600:"},
 		{"a record below a delegation counts for the TTL only",
 			[]string{"sub.example.com 86400 NS ns.sub.example.com.", "ns.sub.example.com 172800 A 192.0.2.1", "sub.example.com 60 DS 1 13 2 aa", "sub.example.com 60 A 192.0.2.1"},
-			"serial 7, minimum 1800, largest 172800:"},
+			"serial 7, minimum 1800, largest 172800: sub.example.com./DS"},
+		{"the first and the last delegation are asked for their DS, nothing below them",
+			[]string{"b.example.com 60 NS ns.test.", "a.example.com 60 NS ns.test.", "c.example.com 60 NS ns.test.", "z.c.example.com 60 NS ns.test."},
+			"serial 7, minimum 1800, largest 3600: a.example.com./DS c.example.com./DS"},
 		{"a DNAME is asked, what is below it is not",
 			[]string{"d.example.com 60 DNAME x.test", "a.d.example.com 60 A 192.0.2.1"},
 			"serial 7, minimum 1800, largest 3600: d.example.com./DNAME"},
@@ -106,7 +109,7 @@ func TestSamplesOfLargeZone(t *testing.T) {
 func TestContentsOfRoot(t *testing.T) {
 	text := "$ORIGIN .\n.\t3600\tIN\tSOA\ta.test hostmaster 1 10800 3600 604800 3600\norg\t60\tIN\tNS\tns.test.\ntest\t60\tIN\tA\t192.0.2.1\n"
 	got, err := parseContents(".", []byte(text))
-	if want := "serial 1, minimum 3600, largest 3600: test./A"; err != nil || describe(got) != want {
+	if want := "serial 1, minimum 3600, largest 3600: test./A org./DS"; err != nil || describe(got) != want {
 		t.Errorf("%s, %v\nwant %s", describe(got), err, want)
 	}
 }

@@ -92,6 +92,9 @@ func (v *visit) parentSet(ctx context.Context) ([]DS, error) {
 		return nil, err
 	}
 	parents := v.sighting.relevant(RecordDS)
+	if len(parents) == 0 {
+		return nil, fmt.Errorf("%w: no name server of the parent of %s was asked: what the parent has decides how a rollover goes on", ErrRefused, v.dossier.Zone)
+	}
 	for _, o := range parents[1:] {
 		if !slices.Equal(sorted(o.DS.Set), sorted(parents[0].DS.Set)) {
 			return nil, fmt.Errorf("%w: the parent's servers have different DS sets of %s (%s; %s): wait until they agree", ErrRefused, v.dossier.Zone, tags(parents[0].DS.Set), tags(o.DS.Set))

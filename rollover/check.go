@@ -102,18 +102,27 @@ func (s Sighting) security(p Policy) Security {
 		}
 	}
 	seen := false
+	if len(s.Anchor) > 0 {
+		return s.anchorSecurity()
+	}
 	for _, v := range s.relevant(RecordDS) {
 		switch {
 		case v.DS == nil:
 			continue
+		case p.Evidence == EvidenceValidated && v.DS.insecure():
+			worse(Insecure)
+			seen = true
+			continue
 		case p.Evidence == EvidenceValidated && v.DS.Standing != nil && v.DS.Standing.Security != Secure:
 			worse(v.DS.Standing.Security)
-		case len(v.DS.Set) == 0:
+		case len(v.DS.Set) == 0 || NobodyKnows(v.DS.Set) != "":
 			worse(Insecure)
+			seen = true
+			continue
 		}
 		seen = true
 		for _, o := range s.relevant(RecordDNSKEY) {
-			if o.DNSKEY != nil && len(v.DS.Set) > 0 && (!Chained(s.Zone, v.DS.Set, *o.DNSKEY) || o.Data != nil && !Covered(*o.DNSKEY, *o.Data)) {
+			if o.DNSKEY != nil && len(v.DS.Set) > 0 && (!Chained(s.Zone, v.DS.Set, *o.DNSKEY) || o.Data != nil && !Covered(*o.DNSKEY, *o.Data) || len(o.Denials) > 0) {
 				worse(Bogus)
 			}
 		}

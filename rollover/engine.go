@@ -347,7 +347,14 @@ func (v *visit) gated(ctx context.Context, verdict Verdict) Verdict {
 		return Verdict{Need: retracting(v.dossier.Zone, *step)}
 	case v.heldBack(*step) != nil:
 		return Verdict{Need: v.heldBack(*step)}
-	case !step.TakesAway() || v.engine.ungated:
+	case v.engine.ungated:
+		return verdict
+	case step.adds():
+		if need := v.proves(ctx, *step); need != nil {
+			return Verdict{Need: need}
+		}
+		return verdict
+	case !step.TakesAway():
 		return verdict
 	}
 	if need := v.gate(ctx, *step); need != nil {

@@ -37,10 +37,13 @@ const (
 	FindingTCP        = "no-tcp"              // a server that answers over UDP alone
 	FindingUnproven   = "ds-unproven"         // what a parent server says is not proven up to an anchor
 	FindingNoDS       = "ds-missing"          // the zone is signed, the parent has no DS
+	FindingUnknownDS  = "ds-unknown"          // every DS is of an algorithm or digest that nobody knows
+	FindingParent     = "parent-insecure"     // a zone above is not signed, so that nobody validates this one
 	FindingDSDiffers  = "ds-differs"          // the parent's servers do not agree
 	FindingChain      = "chain-broken"        // a DS set and a DNSKEY set that do not validate together
 	FindingKeys       = "dnskey-broken"       // a DNSKEY set that is missing or not signed
 	FindingData       = "data-broken"         // data that no key of the DNSKEY set signed
+	FindingDenial     = "denial-broken"       // answers that there is nothing, and that do not prove it
 	FindingExpiry     = "signature-expiry"    // signatures that expire soon
 	FindingSerial     = "serial-differs"      // servers with different SOA serials
 	FindingKeysDiffer = "keys-differ"         // servers with different DNSKEY sets

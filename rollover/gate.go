@@ -47,7 +47,7 @@ func (v *visit) ailing(s Sighting) []Finding {
 	limits.ExpiryCritical = max(limits.ExpiryCritical, seconds(v.dossier.Ledger.ZoneTTL))
 	var out []Finding
 	for _, f := range Health(s, v.setting.Policy, limits) {
-		if f.Severity == SeverityCritical || f.Code == FindingSilent || f.Code == FindingTCP || f.Code == FindingUnproven && v.roll.usesParent() {
+		if f.Severity == SeverityCritical || f.Code == FindingSilent || f.Code == FindingTCP || (f.Code == FindingUnproven || f.Code == FindingParent) && v.roll.usesParent() {
 			out = append(out, f)
 		}
 	}
@@ -75,6 +75,9 @@ func (v *visit) product(step Step, s Sighting) []Finding {
 // every command of the step makes of the zone.
 func (v *visit) cached(step Step, s Sighting) (Cached, error) {
 	out := Cached{Zone: v.dossier.Zone}
+	if len(s.Anchor) > 0 {
+		out.DS = append(out.DS, DSVersion{Set: s.Anchor}) // what validators hold in the place of a DS set
+	}
 	for _, e := range v.dossier.Ledger.Entries {
 		if !e.lives(s.At, v.roll.serves(e, s)) {
 			continue
@@ -182,5 +185,9 @@ func (n Need) stopped() string {
 		}
 		words += f.String()
 	}
-	return fmt.Sprintf("you, before step %q, which takes something away: %s", n.Next, words)
+	what := "takes something away"
+	if n.Adds {
+		what = "asks for the first DS"
+	}
+	return fmt.Sprintf("you, before step %q, which %s: %s", n.Next, what, words)
 }

@@ -31,6 +31,8 @@ func Health(s Sighting, p Policy, l Limits) []Finding {
 	e.agreement()
 	e.algorithms()
 	e.strictness()
+	e.denials()
+	e.anchored()
 	return worstFirst(e.findings)
 }
 
@@ -74,7 +76,7 @@ func (e *examination) silence() {
 		for _, v := range silent {
 			e.add(FindingSilent, severity, v.Server, v.Unknown, "repair it, or take it out of the NS records")
 		}
-		if asked == 0 {
+		if asked == 0 && !(role == RoleParent && e.sighting.Alone) {
 			e.add(FindingSilent, SeverityCritical, Server{}, "no "+role+" server could be asked", "see `servers` and `parent_servers` in the configuration")
 		}
 	}
@@ -102,7 +104,11 @@ func (e *examination) proven(v ServerSighting) {
 		return
 	}
 	why := v.DS.unvalidated()
-	if why == "" {
+	switch {
+	case why == "":
+		return
+	case v.DS.insecure():
+		e.unsignedParent(v)
 		return
 	}
 	severity := SeverityWarning
@@ -122,7 +128,7 @@ func (e *examination) digests(v ServerSighting) {
 func (e *examination) dsSets() [][]DS {
 	var out [][]DS
 	for _, v := range e.sighting.relevant(RecordDS) {
-		if v.DS == nil {
+		if v.DS == nil || v.DS.insecure() {
 			continue
 		}
 		set := sorted(v.DS.Set)
@@ -151,7 +157,7 @@ func (e *examination) children() {
 			e.content(v)
 		}
 	}
-	secured := slices.ContainsFunc(sets, func(set []DS) bool { return len(set) > 0 })
+	secured := len(e.sighting.Anchor) > 0 || slices.ContainsFunc(sets, func(set []DS) bool { return len(set) > 0 })
 	switch {
 	case signed && !secured && len(sets) > 0:
 		e.add(FindingNoDS, SeverityWarning, Server{}, "the zone is signed, and the parent has no DS for it: nobody validates it", "hand the DS over to the registrar: pdnsutil export-zone-ds "+bare(e.sighting.Zone))
@@ -162,7 +168,7 @@ func (e *examination) children() {
 
 // link examines one DS set with the DNSKEY set of one server (RFC 4035 section 5.2).
 func (e *examination) link(v ServerSighting, set []DS) {
-	if len(set) == 0 {
+	if len(set) == 0 || e.useless(set) {
 		return
 	}
 	trace := "rollover trace " + e.sighting.Zone
@@ -258,11 +264,11 @@ func (e *examination) expiry(v ServerSighting, expires time.Time) {
 func (e *examination) agreement() {
 	var newest, first *ServerSighting
 	for _, v := range e.sighting.relevant(RecordDNSKEY) {
-		if v.DNSKEY == nil {
-			continue
-		}
 		if v.Serial != 0 && (newest == nil || int32(v.Serial-newest.Serial) > 0) {
 			newest = &v
+		}
+		if v.DNSKEY == nil {
+			continue
 		}
 		if first == nil {
 			first = &v

@@ -73,9 +73,14 @@ func TestHealth(t *testing.T) {
 			other.Algorithm = 15
 			v.DNSKEY.Keys = append(slices.Clone(v.DNSKEY.Keys), other)
 		}), rollover.FindingAlgorithm, rollover.SeverityWarning},
-		"a TTL of ten days":         {server("ns1", func(v *rollover.ServerSighting) { v.Data.TTL = 864000 }), rollover.FindingTTL, rollover.SeverityWarning},
-		"no TCP":                    {server("ns2", func(v *rollover.ServerSighting) { v.OverTCP = "connection refused" }), rollover.FindingTCP, rollover.SeverityWarning},
-		"one server is silent":      {server("ns2", func(v *rollover.ServerSighting) { v.Unknown, v.DNSKEY, v.Data = "timed out", nil, nil }), rollover.FindingSilent, rollover.SeverityWarning},
+		"a TTL of ten days":    {server("ns1", func(v *rollover.ServerSighting) { v.Data.TTL = 864000 }), rollover.FindingTTL, rollover.SeverityWarning},
+		"no TCP":               {server("ns2", func(v *rollover.ServerSighting) { v.OverTCP = "connection refused" }), rollover.FindingTCP, rollover.SeverityWarning},
+		"one server is silent": {server("ns2", func(v *rollover.ServerSighting) { v.Unknown, v.DNSKEY, v.Data = "timed out", nil, nil }), rollover.FindingSilent, rollover.SeverityWarning},
+		"all serials, and no usable DNSKEY set": {func(s *rollover.Sighting) {
+			for _, ns := range []string{"ns1", "ns2"} {
+				server(ns, func(v *rollover.ServerSighting) { v.Unknown, v.DNSKEY = "DNSKEY: truncated even over TCP", nil })(s)
+			}
+		}, rollover.FindingSilent, rollover.SeverityCritical},
 		"expiry in four days":       {server("ns1", func(v *rollover.ServerSighting) { v.Data.Expires = v.Data.Expires.Add(-6 * 24 * time.Hour) }), rollover.FindingExpiry, rollover.SeverityWarning},
 		"expiry in two days":        {server("ns1", func(v *rollover.ServerSighting) { v.DNSKEY.Expires = v.DNSKEY.Expires.Add(-8 * 24 * time.Hour) }), rollover.FindingExpiry, rollover.SeverityCritical},
 		"one server without keys":   {server("ns2", func(v *rollover.ServerSighting) { v.DNSKEY = &rollover.KeyVersion{} }), rollover.FindingKeys, rollover.SeverityCritical},

@@ -165,8 +165,8 @@ func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
 		behind := ""
 		switch {
 		case o.Unchecked != "":
-		case o.Unknown != "":
-			behind = o.Unknown
+		case s.Servers[i].lacking(s.Records...) != "":
+			behind = s.Servers[i].lacking(s.Records...)
 		case o.DS == nil && s.Servers[i].DS != nil:
 			behind = "its DS set cannot be believed: " + s.Servers[i].DS.unvalidated()
 		case o.Role == RoleChild:

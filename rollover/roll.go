@@ -181,6 +181,7 @@ type Need struct {
 	Hollow    bool          `json:"hollow,omitempty"`   // what a new DS rests on at the zone's name servers is gone, or being earned anew
 	Anew      bool          `json:"anew,omitempty"`     // it was gone, or not answered for by a server, and is being earned anew
 	Findings  []Finding     `json:"findings,omitempty"` // why a step that takes something away is not entered, though its waits hold
+	Adds      bool          `json:"adds,omitempty"`     // the step that is not entered asks for a first DS
 	Records   []Record      `json:"records"`            // that the waits speak of
 }
 

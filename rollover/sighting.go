@@ -26,7 +26,7 @@ type Question struct {
 	Validators    bool     // ask the validating resolvers for the DS set too
 	Opinions      bool     // ask them about the zone itself, and whether they validate at all
 	Resolve       bool     // ask them for the zone itself too
-	Thorough      bool     // ask for the DNSKEY set over TCP as well
+	Thorough      bool     // ask for the DNSKEY set over TCP as well, and for more that is not there
 	Validate      bool     // prove what the parent's servers say, from a trust anchor down
 }
 
@@ -57,6 +57,11 @@ type Sighting struct {
 	Records    []Record // what was looked at
 	Servers    []ServerSighting
 	Validators []ValidatorSighting
+	// Alone: the zone has no parent that counts, so none was asked: it is the root,
+	// or its own trust anchor.
+	Alone bool
+	// Anchor is the keys of the zone that are trust anchors, as DS records.
+	Anchor []DS
 }
 
 // ServerSighting is what one server showed in one look. A version is nil when
@@ -76,6 +81,15 @@ type ServerSighting struct {
 	DNSKEY  *KeyVersion
 	Data    *DataVersion
 	DS      *DSVersion
+	// Denials are the answers of a signed zone that there is nothing, or that a
+	// wildcard stands in, and that do not prove it: validators answer SERVFAIL.
+	Denials []Denial
+}
+
+// Denial is an answer that does not prove what it denies.
+type Denial struct {
+	On    string // what was asked for, the same words in every look
+	Fault string // what is wrong with the proof
 }
 
 // KeyVersion is one version of a DNSKEY set as a server showed it.

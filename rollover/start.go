@@ -187,8 +187,8 @@ func (r *Roll) sound(s Sighting, p Policy) error {
 		return fmt.Errorf("%w: no name server of %s could be asked: see `servers` in the configuration", ErrRefused, r.Zone)
 	}
 	for _, o := range s.Servers {
-		if o.Unchecked == "" && o.Unknown != "" {
-			return fmt.Errorf("%w: %s server %s of %s: %s: repair it, or take it out with `rollover exclude-server --zone %s %s --reason WHY`", ErrUnavailable, o.Role, o.Server, r.Zone, o.Unknown, r.Zone, o.place())
+		if why := o.lacking(RecordDNSKEY, RecordData, RecordDS); why != "" {
+			return fmt.Errorf("%w: %s server %s of %s: %s: repair it, or take it out with `rollover exclude-server --zone %s %s --reason WHY`", ErrUnavailable, o.Role, o.Server, r.Zone, why, r.Zone, o.place())
 		}
 	}
 	for _, o := range children {
@@ -222,14 +222,23 @@ func (r *Roll) soundChild(o ServerSighting) error {
 // soundParent checks the DS set at every server of the parent against the keys
 // that sign the DNSKEY set.
 func (r *Roll) soundParent(s Sighting, p Policy) error {
+	if err := r.soundAnchor(s); err != nil || s.Alone {
+		return err
+	}
 	parents := s.relevant(RecordDS)
 	if len(parents) == 0 {
 		return fmt.Errorf("%w: no name server of the parent of %s could be asked: see `parent_servers` in the configuration", ErrRefused, r.Zone)
 	}
 	for _, o := range parents {
+		if r.Type == "sign" && o.DS.insecure() {
+			return fmt.Errorf("%w: %s: a zone above is not signed (%s): a DS there protects nobody, and no validator would ever find the zone secure: sign the parent first", ErrRefused, r.Zone, o.DS.Standing.Why)
+		}
 		// Where a zone has no key, nothing hangs on the proof that it has no DS.
-		if why := r.unproven(RecordDS, o, s, p); why != "" && r.Type != "sign" {
+		if why := r.unproven(RecordDS, o, s, p); why != "" && r.Type != "sign" && !r.indifferent(o, s) {
 			return fmt.Errorf("%w: DS of %s at %s: %s", ErrRefused, r.Zone, o.Server, why)
+		}
+		if o.DS.insecure() && r.indifferent(o, s) {
+			continue
 		}
 		if err := r.soundDS(o, p); err != nil {
 			return fmt.Errorf("%w: %s at the parent server %s: %w", ErrRefused, r.Zone, o.Server, err)

@@ -22,6 +22,7 @@ import (
 type shelf struct {
 	answers map[string]*dns.Msg // by name and type
 	absent  map[string]*dns.Msg // by zone: for every name that does not exist
+	bare    map[string]*dns.Msg // by zone: for every type that its apex does not have
 	asked   [2]atomic.Int64     // over UDP, over TCP
 	addr    string
 }
@@ -36,9 +37,11 @@ func (s *shelf) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	s.asked[over].Add(1)
 	q := query.Question[0]
 	found := s.answers[key(q.Name, q.Qtype)]
-	if found == nil {
-		_, zone, _ := strings.Cut(q.Name, ".")
-		found = s.absent[zone]
+	for zone := q.Name; found == nil && zone != ""; {
+		if found = s.bare[zone]; zone != q.Name {
+			found = s.absent[zone]
+		}
+		_, zone, _ = strings.Cut(zone, ".")
 	}
 	if found == nil {
 		_ = w.WriteMsg(new(dns.Msg).SetRcode(query, dns.RcodeRefused))
@@ -52,7 +55,7 @@ func (s *shelf) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 // newShelf is n zones below bench., on a free port of loopback.
 func newShelf(b *testing.B, n int, sepKeys func(anchor string)) (*shelf, []string) {
 	b.Helper()
-	s := &shelf{answers: map[string]*dns.Msg{}, absent: map[string]*dns.Msg{}}
+	s := &shelf{answers: map[string]*dns.Msg{}, absent: map[string]*dns.Msg{}, bare: map[string]*dns.Msg{}}
 	parent := chaintest.NewZone(b, "bench.")
 	var zones []string
 	for i := range n {
@@ -61,6 +64,7 @@ func newShelf(b *testing.B, n int, sepKeys func(anchor string)) (*shelf, []strin
 		for _, rrtype := range []uint16{dns.TypeSOA, dns.TypeNS, dns.TypeDNSKEY, dns.TypeA, dns.TypeMX, dns.TypeTXT} {
 			s.answers[key(child.Name, rrtype)] = child.Answer(child.Name, rrtype)
 		}
+		s.bare[child.Name] = child.Answer(child.Name, dns.TypeNULL)
 		s.absent[child.Name] = child.Answer("absent."+child.Name, dns.TypeA)
 		zones = append(zones, child.Name)
 	}

@@ -184,18 +184,19 @@ func (w *world) checkAll(ctx context.Context, zones []string, l rollover.Limits)
 	out := make([]rollover.Checkup, len(zones))
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, checkWorkers)
+	names := newSampler(w, len(zones))
 	for i, zone := range zones {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			out[i] = w.checkOne(ctx, zone, l)
+			out[i] = w.checkOne(ctx, zone, l, names)
 		})
 	}
 	wg.Wait()
 	return out
 }
 
-func (w *world) checkOne(ctx context.Context, zone string, l rollover.Limits) rollover.Checkup {
+func (w *world) checkOne(ctx context.Context, zone string, l rollover.Limits, names *sampler) rollover.Checkup {
 	d, err := w.db.Load(zone)
 	if err != nil {
 		return rollover.Unseen(zone, err)
@@ -204,22 +205,10 @@ func (w *world) checkOne(ctx context.Context, zone string, l rollover.Limits) ro
 	setting := w.config.setting(zone)
 	q := w.engine.Question(d)
 	q.Opinions, q.Validators, q.Thorough = true, false, true
-	if len(q.Samples) == 0 {
-		q.Samples = usualSamples(zone)
-	}
+	q.Samples = names.of(ctx, zone, q.Samples)
 	s, err := w.probe.Look(ctx, q)
 	if err != nil {
 		return rollover.Unseen(zone, err)
 	}
 	return rollover.Check(d, s, setting.Policy, l, time.Now())
-}
-
-// usualSamples are names that most zones have; one that is missing is answered
-// with a proof, which is signed as well.
-func usualSamples(zone string) []rollover.Sample {
-	www := "www." + zone
-	if zone == "." {
-		www = "www."
-	}
-	return []rollover.Sample{{Name: zone, Type: "A"}, {Name: zone, Type: "MX"}, {Name: zone, Type: "TXT"}, {Name: www, Type: "A"}, {Name: www, Type: "AAAA"}}
 }

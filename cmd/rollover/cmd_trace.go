@@ -191,7 +191,7 @@ func dsWords(set []chain.DSFact) string {
 	words := make([]string, len(set))
 	for i, d := range set {
 		fits := ""
-		if !d.Fits {
+		if !d.Fits && !d.Untried {
 			fits = " (no such key)"
 		}
 		words[i] = fmt.Sprintf("%d/%s digest %d %s%s", d.Tag, algorithmName(d.Algorithm), d.DigestType, shorten(d.Digest), fits)

@@ -224,7 +224,7 @@ func (c *contract) contents(t *testing.T) {
 	got, err := c.Tool.Contents(t.Context(), "rich.test.")
 	must(t, err)
 	want := rollover.Contents{Serial: 41, LargestTTL: 86400, Minimum: 5400, Samples: []rollover.Sample{
-		{Name: "*.wild.rich.test.", Type: "TXT"}, {Name: "www.rich.test.", Type: "A"},
+		{Name: "*.wild.rich.test.", Type: "TXT"}, {Name: "www.rich.test.", Type: "A"}, {Name: "sub.rich.test.", Type: "DS"},
 	}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("contents are %+v, want %+v", got, want)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -74,6 +75,18 @@ func RootAnchors() Anchors {
 func (a Anchors) Above(name string) (string, bool) {
 	zone, _, ok := a.above(name)
 	return zone, ok
+}
+
+// Of is the keys of a zone that are trusted without proof, as DS records of digest
+// type 2, or of the type that the anchor has; none for a zone without an anchor.
+func (a Anchors) Of(zone string) []rollover.DS {
+	out := slices.Clone(a[zone].DS)
+	for _, k := range a[zone].Keys {
+		if d, err := k.DS(zone, 2); err == nil && !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // above is the closest zone with an anchor that a name is in.

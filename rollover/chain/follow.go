@@ -48,8 +48,11 @@ func (w Walk) lead(ctx context.Context, name string, g Goal, first bool) (d *des
 	}
 	d = w.descend(ctx, to)
 	switch {
-	case d.verdict.Security == rollover.Insecure:
+	case d.verdict.Security == rollover.Insecure && d.verdict.Code != CodeUnknownDS:
 		d.unsecured(ctx)
+		return d, ""
+	case d.verdict.Code == CodeNoAnchor && len(w.Anchors.Of(name)) > 0:
+		d.verdict.Text = name + " is its own trust anchor, and there is none above: no DS of it is needed, and none could be proven"
 		return d, ""
 	case d.verdict.Security != rollover.Secure:
 		return d, ""
@@ -60,14 +63,15 @@ func (w Walk) lead(ctx context.Context, name string, g Goal, first bool) (d *des
 		return d, ""
 	}
 	answer, link := d.answer(ctx, LinkData, name, g.Type)
-	link.laggards()
 	d.links, d.verdict = append(d.links, link), answer.Verdict
+	if answer.told(name) != "" {
+		d.told = name + " " + dns.Type(g.Type).String() + ": " + answer.told(name)
+	}
 	if answer.Security != rollover.Secure && d.doubt != nil {
 		d.confirm()
 	}
 	if first && g.Absent != "" && dns.IsSubDomain(d.zone.Name, g.Absent) {
 		_, denial := d.answer(ctx, LinkDenial, g.Absent, dns.TypeA)
-		denial.laggards()
 		d.links = append(d.links, denial)
 	}
 	return d, answer.Alias
@@ -95,6 +99,9 @@ func (d *descent) parentSays(ctx context.Context, name string) {
 			}
 		}
 		link.Mark = link.mark()
+	}
+	if text := found.told(); text != "" {
+		link.Text, d.told = text, name+" DS: "+text
 	}
 	d.links, d.verdict = append(d.links, link), found.Verdict
 }
@@ -175,6 +182,8 @@ func (t *Trace) conclude(d *descent) {
 		t.Code, t.Sentence = CodeNoAnchor, d.verdict.Text
 	case t.Security == rollover.Insecure:
 		t.Sentence = fmt.Sprintf("%s is not secured, on purpose: %s", t.Name, d.verdict.Text)
+	case t.Security == rollover.Secure && d.told != "":
+		t.Sentence = d.told + ", and every link from the trust anchor down verifies on every server asked"
 	case t.Security == rollover.Secure:
 		t.Sentence = fmt.Sprintf("%s %s is secure: every link from the trust anchor down verifies on every server asked", t.Name, t.Type)
 	default:

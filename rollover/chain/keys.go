@@ -124,6 +124,8 @@ func (t Trust) mismatch(zone string, keys []rollover.DNSKEY) Verdict {
 	switch {
 	case len(t.Keys) > 0 || len(t.DS) == 0:
 		return bogus(CodeDSMismatch, fmt.Sprintf("the trust anchor is for keys %s, and the DNSKEY set has keys %s", tagsOf(t.Keys), tagsOf(keys)))
+	case rollover.NobodyKnows(t.DS) != "":
+		return insecure(CodeUnknownDS, "insecure to every validator: nobody knows "+rollover.NobodyKnows(t.DS))
 	case len(usable) == 0:
 		return indeterminate(CodeUncheckable, fmt.Sprintf("no DS of %s has an algorithm and digest that can be checked here (%s)", zone, dsList(t.DS)))
 	case len(t.DS) > MaxDS:

@@ -10,10 +10,7 @@ import (
 func remedy(code Code, t Trace, at int) string {
 	zone := t.lowest()
 	if at >= 0 {
-		zone = t.Links[at].Name
-		if k := t.Links[at].Kind; k == LinkData || k == LinkDenial {
-			zone = t.Links[at].Zone
-		}
+		zone = t.Links[at].Zone // whose keys sign it, also a DS: what commands are about is a zone, and not any name
 	}
 	show := "pdnsutil show-zone " + strings.TrimSuffix(zone, ".")
 	switch code {
@@ -21,7 +18,9 @@ func remedy(code Code, t Trace, at int) string {
 		return "hand the DS over to the registrar: " + t.rightDS(at)
 	case CodeDSMismatch, CodeDSKeySilent:
 		return "let the key that the DS is for sign again if it still exists (" + show + "), which mends it at once; else replace the DS at the registrar by " + t.rightDS(at)
-	case CodeAlgorithm, CodeDigest:
+	case CodeContradiction:
+		return "compare the serials of the servers (rollover trace " + zone + " SOA): transfer the zone to those that are behind (pdns_control retrieve); where they are equal the records differ all the same: pdnsutil increase-serial " + strings.TrimSuffix(zone, ".") + " and pdns_control notify; records that a server computes (LUA, ALIAS) do not pass a transfer"
+	case CodeAlgorithm, CodeDigest, CodeUnknownDS:
 		return "correct the DS at the registrar, by copying: " + t.rightDS(at)
 	case CodeKeysMissing:
 		return "have the registrar remove the DS of " + zone + ", or bring its keys back from a backup; for two TTLs of the DS validators fail all the same"

@@ -65,7 +65,9 @@ type Link struct {
 // DSFact is one DS record.
 type DSFact struct {
 	rollover.DS
-	Fits bool `json:"fits"` // a key of the zone below has this digest
+	Fits bool `json:"fits"` // a key of the zone below has this digest; not in JSON when Untried
+	// Untried: the keys of the zone below were not asked for, or not answered.
+	Untried bool `json:"-"`
 }
 
 // KeyFact is one DNSKEY.

@@ -60,6 +60,13 @@ func (w Walk) Zone(ctx context.Context, name string) (Zone, Verdict) {
 	return d.zone, d.verdict
 }
 
+// Above is the zone with proven keys that a name is in. A verdict that is insecure
+// says that some zone on the way is proven to be unsigned.
+func (w Walk) Above(ctx context.Context, name string) (string, Verdict) {
+	d := w.descend(ctx, name)
+	return d.zone.Name, d.verdict
+}
+
 // descent is how far a chain was followed.
 type descent struct {
 	walk    Walk
@@ -68,6 +75,7 @@ type descent struct {
 	verdict Verdict // secure: the chain holds down to zone, and the name is in it
 	broken  string  // the zone below, where the chain ends
 	noName  bool
+	told    string   // what is proven not to be there, in words; empty when it is there
 	doubt   *Verdict // why it is not proven that a name in between is no delegation
 }
 
@@ -177,7 +185,9 @@ func (d *descent) keys(ctx context.Context, zone string, trust Trust) (Keys, Lin
 		link.Keys = append(link.Keys, KeyFact{DNSKEY: k, Tag: k.Tag(), Trusted: slices.Contains(best.Trusted, k), Signs: signs})
 	}
 	link.Signatures = signatureFacts(best.Proof, d.walk.Now)
-	d.fit(zone, best.Keys)
+	if len(best.Keys) > 0 || v.Code == CodeKeysMissing {
+		d.fit(zone, best.Keys)
+	}
 	return best, link
 }
 
@@ -187,6 +197,7 @@ func (d *descent) fit(zone string, keys []rollover.DNSKEY) {
 		if l := &d.links[i]; l.Name == zone && (l.Kind == LinkDS || l.Kind == LinkAnchor) {
 			for j := range l.DS {
 				ds := l.DS[j].DS
+				l.DS[j].Untried = false
 				l.DS[j].Fits = slices.ContainsFunc(keys, func(k rollover.DNSKEY) bool { return ds.Algorithm == k.Algorithm && DigestFits(zone, ds, k) })
 			}
 		}
@@ -201,10 +212,12 @@ func (d *descent) delegation(ctx context.Context, name string) (Delegation, Link
 		found := ProveDelegation(pool, name, m)
 		return found, found.Verdict
 	}
-	best, v := consider(&link, d.walk.Ask(ctx, d.zone.Name, name, dns.TypeDS), judge)
+	heard, replies := hearing{}, d.walk.Ask(ctx, d.zone.Name, name, dns.TypeDS)
+	best, v := consider(&link, replies, hear(heard, judge))
 	best.Verdict = v
+	link.agree(replies, heard)
 	for _, ds := range best.DS {
-		link.DS = append(link.DS, DSFact{DS: ds})
+		link.DS = append(link.DS, DSFact{DS: ds, Untried: true})
 	}
 	link.Signatures = signatureFacts(best.Proof, d.walk.Now)
 	return best, link
@@ -218,8 +231,13 @@ func (d *descent) answer(ctx context.Context, kind, name string, rrtype uint16) 
 		a := ProveAnswer(pool, name, rrtype, m)
 		return a, a.Verdict
 	}
-	best, v := consider(&link, d.walk.Ask(ctx, d.zone.Name, name, rrtype), judge)
+	heard, replies := hearing{}, d.walk.Ask(ctx, d.zone.Name, name, rrtype)
+	best, v := consider(&link, replies, hear(heard, judge))
 	best.Verdict = v
+	if link.Text == "" && kind == LinkData {
+		link.Text = best.told(name)
+	}
+	link.agree(replies, heard)
 	link.Signatures = signatureFacts(best.Proof, d.walk.Now)
 	for _, rr := range best.Set.Records {
 		link.Records = append(link.Records, rr.String())
@@ -287,7 +305,7 @@ func serialOf(m *dns.Msg) uint32 {
 func anchorLink(zone string, trust Trust) Link {
 	link := Link{Kind: LinkAnchor, Zone: zone, Name: zone, Type: "DS", Mark: MarkGood, Security: rollover.Secure}
 	for _, d := range trust.DS {
-		link.DS = append(link.DS, DSFact{DS: d})
+		link.DS = append(link.DS, DSFact{DS: d, Untried: true})
 	}
 	for _, k := range trust.Keys {
 		link.Keys = append(link.Keys, KeyFact{DNSKEY: k, Tag: k.Tag(), Trusted: true})

@@ -170,6 +170,11 @@ func TestBrokenChains(t *testing.T) {
 		})},
 		"DS of a digest that cannot be checked": {rollover.Indeterminate, CodeUncheckable, at(child, dns.TypeDS, func(w *world, m *dns.Msg) {
 			ds := w.zones[child].Key.ToDS(dns.SHA256)
+			ds.DigestType = 3 // GOST
+			m.Answer = w.zones["example."].Signed([]dns.RR{ds})
+		})},
+		"DS of a digest that nobody knows": {rollover.Insecure, CodeUnknownDS, at(child, dns.TypeDS, func(w *world, m *dns.Msg) {
+			ds := w.zones[child].Key.ToDS(dns.SHA256)
 			ds.DigestType = 200
 			m.Answer = w.zones["example."].Signed([]dns.RR{ds})
 		})},

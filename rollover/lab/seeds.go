@@ -322,6 +322,11 @@ func controls() []recipe {
 		second:    unsigned,
 		questions: []Question{q("www A", Insecure), q("no A", Insecure), q("@ DS", Secure)},
 	}, {
+		code:      "island.unsigned.delegations",
+		story:     "a signed zone below an unsigned one, which has a DS record for it that nobody can believe",
+		keys:      split,
+		questions: []Question{q("www A", Insecure), q("no A", Insecure), q("@ DS", Insecure)},
+	}, {
 		code:      "broken.delegations",
 		story:     "a child of a signed zone with the wrong digest in its DS record",
 		keys:      split,

@@ -44,7 +44,7 @@ func (f *finder) children(ctx context.Context, parents *roster, noParents error)
 // all would hide servers, so that is an error, unless earlier looks have seen
 // what it said.
 func (f *finder) addDelegation(ctx context.Context, r, parents *roster, noParents error) error {
-	if f.q.Zone == "." {
+	if f.alone() {
 		return nil
 	}
 	known := slices.ContainsFunc(f.q.Known, func(s rollover.Server) bool { return s.Role == rollover.RoleChild })

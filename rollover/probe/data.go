@@ -17,6 +17,9 @@ type dataReader struct {
 	zone   string
 	pool   *chain.Pool
 	serial uint32
+	signs  bool // the server shows a DNSKEY set
+
+	denials []rollover.Denial
 
 	looked  bool
 	signers []rollover.DNSKEY // of every RRset so far
@@ -33,7 +36,7 @@ func newDataReader(q rollover.Question, served *rollover.KeyVersion, now time.Ti
 	if served != nil {
 		keys = append(keys, served.Keys...)
 	}
-	return &dataReader{zone: q.Zone, pool: chain.NewPool(q.Zone, now, keys...)}
+	return &dataReader{zone: q.Zone, signs: served != nil && len(served.Keys) > 0, pool: chain.NewPool(q.Zone, now, keys...)}
 }
 
 // read takes in one answer. The error is why it cannot be used.
@@ -62,6 +65,9 @@ func (d *dataReader) read(i inquiry, m *dns.Msg) error {
 	}
 	if len(m.Answer) == 0 && !down {
 		d.denial(i, sets, m)
+	}
+	if !down {
+		d.verify(i, m)
 	}
 	return nil
 }

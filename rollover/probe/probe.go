@@ -82,6 +82,7 @@ func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighti
 		return rollover.Sighting{}, err
 	}
 	s := rollover.Sighting{Zone: zone, At: c.now(), Records: q.Records, Validators: opinions}
+	s.Alone, s.Anchor = c.alone(q), c.Anchors.Of(zone)
 	s.Servers = each(asked, func(v visit) rollover.ServerSighting { return v.read(q, s.At.Wall) })
 	return s, nil
 }

@@ -29,6 +29,7 @@ type provenZone struct {
 type proofs struct {
 	zones    map[string]chain.Zone
 	verdicts map[string]chain.Verdict
+	unsigned *chain.Verdict // why an answer has no signature of a zone above; nil when every one has
 }
 
 // prove follows the zones that signed what the parent's servers said up to a
@@ -59,6 +60,7 @@ func (c *Client) prove(ctx context.Context, q rollover.Question, asked []visit) 
 func (c *Client) proveSigner(ctx context.Context, zone string, m *dns.Msg, parents []netip.AddrPort, p *proofs) {
 	signer, ok := signerOf(zone, m)
 	if !ok {
+		c.proveUnsigned(ctx, zone, p)
 		return
 	}
 	now := c.now().Wall
@@ -171,7 +173,7 @@ func signerOf(zone string, m *dns.Msg) (string, bool) {
 func (p *proofs) standing(zone string, m *dns.Msg, now time.Time) *rollover.Standing {
 	signer, ok := signerOf(zone, m)
 	if !ok {
-		return &rollover.Standing{Security: rollover.Bogus, Why: "the answer of the parent is not signed by a zone above " + zone}
+		return p.unsignedStanding(zone)
 	}
 	parent, known := p.zones[signer]
 	if v, tried := p.verdicts[signer]; tried && v.Security != rollover.Secure {

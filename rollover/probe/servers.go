@@ -34,7 +34,7 @@ func (c *Client) find(ctx context.Context, q rollover.Question) ([]target, error
 	needParent := slices.Contains(q.Records, rollover.RecordDS)
 	var parents, children *roster
 	var err error
-	if needParent || needChild && !q.ServersOnly {
+	if apart := needChild && f.alone(); !apart && (needParent || needChild && !q.ServersOnly) {
 		parents, err = f.parents(ctx)
 		if err != nil && (needParent || !errors.Is(err, rollover.ErrUnavailable)) {
 			return nil, err
@@ -46,7 +46,7 @@ func (c *Client) find(ctx context.Context, q rollover.Question) ([]target, error
 		}
 	}
 	var out []target
-	if needParent {
+	if needParent && parents != nil {
 		out = parents.sorted()
 	}
 	if needChild {

@@ -38,11 +38,10 @@ func (c *Client) Trace(ctx context.Context, q TraceQuestion) (chain.Trace, error
 	if !ok {
 		return chain.Trace{}, fmt.Errorf("there is no record type %q", q.Type)
 	}
-	s, err := c.scene(ctx, name, q)
+	s, err := c.scene(ctx, name, rrtype, q)
 	if err != nil {
 		return chain.Trace{}, err
 	}
-	s.rrtype = rrtype
 	goal := chain.Goal{Name: name, Type: rrtype}
 	if absent, ok := randomName(s.zone); ok && s.zone != "" {
 		goal.Absent = absent
@@ -71,8 +70,8 @@ type scene struct {
 // scene finds the servers of the zone that a name is in, and of its parent.
 // Where those of the zone cannot be found the resolvers are asked, and the
 // trace tells: what no server of the zone was asked about is not sound.
-func (c *Client) scene(ctx context.Context, name string, q TraceQuestion) (*scene, error) {
-	s := &scene{client: c, name: name, given: len(q.Servers) > 0}
+func (c *Client) scene(ctx context.Context, name string, rrtype uint16, q TraceQuestion) (*scene, error) {
+	s := &scene{client: c, name: name, rrtype: rrtype, given: len(q.Servers) > 0}
 	f := &finder{client: c, hosts: &hosts{client: c}}
 	given := &roster{finder: f, role: rollover.RoleChild}
 	if err := given.addPlaces(ctx, q.Servers); err != nil {
@@ -80,6 +79,9 @@ func (c *Client) scene(ctx context.Context, name string, q TraceQuestion) (*scen
 	}
 	s.children = given.sorted()
 	zone, err := s.apex(ctx, name, f)
+	if err != nil && rrtype == dns.TypeDS && name != "." {
+		zone, err = s.apex(ctx, above(name), f) // a DS set is the business of the parent, also where nobody serves the zone below
+	}
 	if err != nil {
 		s.unfound = err
 		return s, nil
@@ -111,11 +113,15 @@ func (s *scene) apex(ctx context.Context, name string, f *finder) (string, error
 // cast finds the servers of the zone and of its parent. A side that cannot be
 // found is asked about through the resolvers, and the trace tells.
 func (s *scene) cast(ctx context.Context, f *finder) error {
-	parents, noParents := f.parents(ctx)
+	var parents *roster
+	var noParents error
+	if !f.alone() {
+		parents, noParents = f.parents(ctx)
+	}
 	switch {
+	case parents == nil && noParents == nil:
 	case noParents == nil:
 		s.parents = parents.sorted()
-	case s.zone == ".":
 	case errors.Is(noParents, rollover.ErrUnavailable):
 		s.orphaned = noParents
 	default:
@@ -134,6 +140,15 @@ func (s *scene) cast(ctx context.Context, f *finder) error {
 		return err
 	}
 	return nil
+}
+
+// above is the name one label up.
+func above(name string) string {
+	at, end := dns.NextLabel(name, 0)
+	if end {
+		return "."
+	}
+	return name[at:]
 }
 
 func ownerOfSOA(name string, m *dns.Msg) (string, bool) {

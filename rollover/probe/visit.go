@@ -84,7 +84,11 @@ func inquiries(q rollover.Question, role string) []inquiry {
 	if name, ok := randomName(q.Zone); ok {
 		out = append(out, inquiry{"a name that does not exist", name, dns.TypeA})
 	}
-	return append(out, samples(q)...)
+	out = append(out, samples(q)...)
+	if q.Thorough {
+		out = append(out, absences(q)...)
+	}
+	return out
 }
 
 // samples are the names asked beside the fixed ones. A type that this library
@@ -195,7 +199,7 @@ func (v visit) readChild(q rollover.Question, now time.Time, out *rollover.Serve
 			failed = append(failed, r)
 		}
 	}
-	out.Serial = d.serial
+	out.Serial, out.Denials = d.serial, d.denials
 	if len(failed) == 0 {
 		out.Data = d.version()
 	}
