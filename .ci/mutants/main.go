@@ -16,6 +16,7 @@ import (
 
 type options struct {
 	pkg, file, function, text string
+	skip                      string
 	sample                    int
 	seed                      uint64
 	list, verbose             bool
@@ -28,6 +29,7 @@ func main() {
 	flag.StringVar(&o.file, "file", "", "only this file, such as judge.go; several with commas")
 	flag.StringVar(&o.function, "func", "", "only this function, such as authentic or Roll.authentic; several with commas")
 	flag.StringVar(&o.text, "text", "", "only mutants whose text has this in it")
+	flag.StringVar(&o.skip, "skip", "", "leave these tests out too, such as the slowest; what lives then may be killed by them")
 	flag.IntVar(&o.sample, "sample", 0, "only so many of each package, drawn by the seed")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the sample")
 	flag.BoolVar(&o.list, "list", false, "say what would be broken, and run nothing")
@@ -148,6 +150,9 @@ func (o options) test(ctx context.Context, root string, pkg tested, mutants []Mu
 	}
 	if len(mutants) == 0 {
 		return 0, nil
+	}
+	if o.skip != "" {
+		pkg.skip = strings.TrimPrefix(pkg.skip+"|"+o.skip, "|")
 	}
 	scratch, err := os.MkdirTemp("", "mutants")
 	if err != nil {
