@@ -16,7 +16,7 @@ import (
 
 type options struct {
 	pkg, file, function, text string
-	skip                      string
+	only, skip                string
 	sample                    int
 	seed                      uint64
 	list, verbose             bool
@@ -29,6 +29,7 @@ func main() {
 	flag.StringVar(&o.file, "file", "", "only this file, such as judge.go; several with commas")
 	flag.StringVar(&o.function, "func", "", "only this function, such as authentic or Roll.authentic; several with commas")
 	flag.StringVar(&o.text, "text", "", "only mutants whose text has this in it")
+	flag.StringVar(&o.only, "run", "", "only these tests")
 	flag.StringVar(&o.skip, "skip", "", "leave these tests out too, such as the slowest; what lives then may be killed by them")
 	flag.IntVar(&o.sample, "sample", 0, "only so many of each package, drawn by the seed")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the sample")
@@ -159,7 +160,7 @@ func (o options) test(ctx context.Context, root string, pkg tested, mutants []Mu
 		return 0, err
 	}
 	defer os.RemoveAll(scratch)
-	b := bench{root: root, scratch: scratch, pkg: pkg, mutants: mutants}
+	b := bench{root: root, scratch: scratch, pkg: pkg, only: o.only, mutants: mutants}
 	refused, err := b.build(ctx)
 	if err != nil {
 		return 0, err

@@ -40,6 +40,7 @@ type bench struct {
 	root    string // of the module
 	scratch string
 	pkg     tested
+	only    string // tests, all if it is empty
 	mutants []Mutant
 	tests   []*test // quickest first
 }
@@ -121,10 +122,10 @@ func (b *bench) survey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	skip := regexp.MustCompile(b.pkg.skip)
+	skip, only := regexp.MustCompile(b.pkg.skip), regexp.MustCompile(b.only)
 	for name := range strings.Lines(string(out)) {
 		name = strings.TrimSpace(name)
-		if b.pkg.skip != "" && skip.MatchString(name) {
+		if b.pkg.skip != "" && skip.MatchString(name) || !only.MatchString(name) {
 			continue
 		}
 		t := &test{name: name, visits: map[int]bool{}}
