@@ -74,19 +74,28 @@ func TestNothingIsLearnedFromSetsThatAStrangerSigned(t *testing.T) {
 }
 
 // A key that is not yet known by its octets vouches for no set, although a key
-// with its tag signed it.
+// with its tag signed it: else the stranger would be taken for ours.
 func TestATagAloneVouchesForNothing(t *testing.T) {
 	w, p := bareWorld("split", unequal), tight()
 	before := len(w.Keys)
-	start(t, w, p, rollover.Order{Type: "zsk"})
-	stays(t, w, p, 30, func(s *rollover.Sighting) {
-		twin := rollovertest.Twin(w.Keys[before].DNSKEY())
+	forged := func(s *rollover.Sighting) {
 		for i := range s.Servers {
-			if v := s.Servers[i].DNSKEY; v != nil {
-				s.Servers[i].DNSKEY = &rollover.KeyVersion{Keys: append(slices.Clone(v.Keys), twin), Signers: []rollover.DNSKEY{twin}, TTL: v.TTL, Expires: v.Expires}
+			for _, k := range w.Keys[before:] {
+				twin := rollovertest.Twin(k.DNSKEY())
+				impersonated(k.DNSKEY(), twin)(&s.Servers[i])
+				if v := s.Servers[i].DNSKEY; v != nil {
+					v.Signers = []rollover.DNSKEY{twin}
+				}
 			}
 		}
-	})
+	}
+	mend := sees(w, forged)
+	start(t, w, p, rollover.Order{Type: "zsk"})
+	stays(t, w, p, 30, forged)
+	mend()
+	if k := w.Roll().New[0].PublicKey; k != "" {
+		t.Errorf("it takes %q for ours", k)
+	}
 	goesOn(t, w, p)
 }
 
@@ -280,7 +289,7 @@ func TestOneValidatorThatDoubtsIsEnough(t *testing.T) {
 		v    rollover.ValidatorSighting
 		veto bool
 	}{
-		"bogus":   {rollover.ValidatorSighting{Address: "192.0.2.2", Bogus: true}, true},
+		"bogus":   {rollover.ValidatorSighting{Address: "192.0.2.2", Bogus: true, AD: true}, true},
 		"no AD":   {rollover.ValidatorSighting{Address: "192.0.2.2"}, true},
 		"unknown": {rollover.ValidatorSighting{Address: "192.0.2.2", Unknown: "timed out"}, false},
 	}
@@ -364,14 +373,111 @@ func TestTheProductSeesWhatIsBetweenTwoCommands(t *testing.T) {
 	}
 }
 
-// Before a step that asks the parent for another DS set, the product is asked
-// about that set too, with the foreign records that stay there.
-func TestTheProductSeesTheDSSetThatIsAskedFor(t *testing.T) {
-	w, c := predicted(t, "split", tight(), rollover.Order{Type: "ksk", Method: "double-signature"}, "submit")
+// What signs data is foreseen as well, and a key that is published without
+// signing does not count as a signer.
+func TestTheProductSeesWhoWillSignData(t *testing.T) {
+	w, c := predicted(t, "split", tight(), rollover.Order{Type: "zsk"}, "switch")
 	r := w.Roll()
-	want := []rollover.DS{dsOfKey(r.New[0])}
-	if !slices.ContainsFunc(c.DS, func(v rollover.DSVersion) bool { return slices.Equal(v.Set, want) }) {
-		t.Errorf("a DS set of %v is not foreseen: %+v", want, c.DS)
+	old, made := r.Old[0].DNSKEY(), r.New[0].DNSKEY()
+	var got []string
+	for _, d := range c.Data[len(c.Data)-2:] {
+		got = append(got, fmt.Sprint(slices.Contains(d.Signers, old), slices.Contains(d.Signers, made)))
+	}
+	if want := []string{"true true", "false true"}; !slices.Equal(got, want) {
+		t.Errorf("old and new sign, after each command: %q, expected %q", got, want)
+	}
+	ksk := w.Keys[0].DNSKEY()
+	if slices.ContainsFunc(c.Data, func(d rollover.DataVersion) bool { return slices.Contains(d.Signers, ksk) }) {
+		t.Errorf("the KSK is foreseen to sign data: %+v", c.Data)
+	}
+}
+
+// Keys of others in the DNSKEY set stay there, whatever a step does.
+func TestTheProductSeesForeignKeysStay(t *testing.T) {
+	w, p := rollovertest.New("split", unequal), tight()
+	foreign := keyOfNobody(256)
+	var asked []rollover.Cached
+	w.Tune = func(e *rollover.Engine) {
+		product := e.Product
+		e.Product = func(c rollover.Cached) []string { asked = append(asked, c); return product(c) }
+	}
+	sees(w, func(s *rollover.Sighting) {
+		for i := range s.Servers {
+			if v := s.Servers[i].DNSKEY; v != nil {
+				keys := *v
+				keys.Keys = append(slices.Clone(v.Keys), foreign)
+				s.Servers[i].DNSKEY = &keys
+			}
+		}
+	})
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "switch")
+	if len(asked) == 0 {
+		t.Fatal("nobody asked the product")
+	}
+	for _, v := range asked[len(asked)-1].Keys {
+		if !slices.Contains(v.Keys, foreign) {
+			t.Errorf("a set without the foreign key is foreseen: %+v", v)
+		}
+	}
+}
+
+// Before a step that asks the parent for another DS set, the product is asked
+// about that set too, with the foreign records that stay there, each once.
+func TestTheProductSeesTheDSSetThatIsAskedFor(t *testing.T) {
+	w, p := rollovertest.New("split", unequal), tight()
+	stray := rollover.DS{Tag: 4711, Algorithm: 13, DigestType: 2, Digest: strings.Repeat("AB", 32)}
+	w.SetDS(append(w.DSSet(), stray))
+	w.Advance(unequal.DS)
+	var asked []rollover.Cached
+	w.Tune = func(e *rollover.Engine) {
+		product := e.Product
+		e.Product = func(c rollover.Cached) []string { asked = append(asked, c); return product(c) }
+	}
+	start(t, w, p, rollover.Order{Type: "ksk", Method: "double-signature"})
+	toStep(t, w, p, "submit")
+	if len(asked) == 0 {
+		t.Fatal("nobody asked the product")
+	}
+	c, want := asked[len(asked)-1], []rollover.DS{dsOfKey(w.Roll().New[0]), stray}
+	if last := c.DS[len(c.DS)-1]; !slices.Equal(last.Set, want) {
+		t.Errorf("the DS set is foreseen as %v, expected %v", last.Set, want)
+	}
+}
+
+// Without proof, where proof is asked for, a DS set is in no cache: a forger must
+// not hold a rollover up for ever. Where none is asked for, it is.
+func TestTheProductSeesOnlyDSSetsThatAreBelieved(t *testing.T) {
+	stray := rollover.DS{Tag: 4711, Algorithm: 13, DigestType: 2, Digest: strings.Repeat("AB", 32)}
+	for evidence, expected := range map[rollover.Evidence]bool{rollover.EvidenceValidated: false, rollover.EvidencePlain: true} {
+		w, p := rollovertest.New("split", unequal), tight()
+		p.Evidence = evidence
+		var asked []rollover.Cached
+		w.Tune = func(e *rollover.Engine) {
+			product := e.Product
+			e.Product = func(c rollover.Cached) []string { asked = append(asked, c); return product(c) }
+		}
+		toGate(t, w, p)
+		tickSeeing(t, w, p, func(s *rollover.Sighting) {
+			for i := range s.Servers {
+				if v := s.Servers[i].DS; v != nil && s.Servers[i].Name == "p2" {
+					s.Servers[i].DS = &rollover.DSVersion{Set: append(slices.Clone(v.Set), stray), TTL: v.TTL, Standing: &rollover.Standing{Security: rollover.Bogus, Why: "forged"}}
+				}
+			}
+		})
+		for range 60 {
+			if len(asked) > 0 {
+				break
+			}
+			tickDue(t, w, p)
+			whole(t, w, unit)
+		}
+		if len(asked) == 0 {
+			t.Fatalf("%s: nobody asked the product", evidence)
+		}
+		if got := slices.ContainsFunc(asked[0].DS, func(v rollover.DSVersion) bool { return slices.Contains(v.Set, stray) }); got != expected {
+			t.Errorf("%s: the unproven set counts: %v, expected %v", evidence, got, expected)
+		}
 	}
 }
 
