@@ -1,0 +1,162 @@
+package rollover_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollover/rollover"
+	"rollover/rollover/rollovertest"
+)
+
+// gateEyes changes the look of a gate alone: the one that asks for everything.
+type gateEyes struct {
+	*rollovertest.World
+	change func(*rollover.Sighting) error
+	looks  *int
+}
+
+func (g gateEyes) Look(ctx context.Context, q rollover.Question) (rollover.Sighting, error) {
+	s, err := g.World.Look(ctx, q)
+	if !q.Thorough || err != nil {
+		return s, err
+	}
+	*g.looks++
+	return s, g.change(&s)
+}
+
+// atGate ticks once at the moment when the switch of a rollover is due, and says
+// how often a gate looked, and what the tick reported.
+func atGate(t *testing.T, w *rollovertest.World, p rollover.Policy, change func(*rollover.Sighting) error) (looks int, report rollover.Report) {
+	t.Helper()
+	e := w.Engine(p)
+	e.Observer = gateEyes{w, change, &looks}
+	report, err := e.Tick(context.Background(), []string{rollovertest.Zone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return looks, report
+}
+
+func validated() rollover.Policy {
+	p := tight()
+	p.Evidence = rollover.EvidenceValidated
+	return p
+}
+
+// What only the look of a gate shows, right before the step, stops it.
+func TestTheLastLookDecides(t *testing.T) {
+	parent := func(change func(*rollover.DSVersion)) func(*rollover.Sighting) error {
+		return func(s *rollover.Sighting) error {
+			at("p2", func(o *rollover.ServerSighting) {
+				version, standing := *o.DS, *o.DS.Standing
+				version.Standing = &standing
+				change(&version)
+				o.DS = &version
+			})(s)
+			return nil
+		}
+	}
+	cases := map[string]struct {
+		policy rollover.Policy
+		change func(*rollover.Sighting) error
+		says   string
+	}{
+		"a DS set from before": {validated(), parent(func(v *rollover.DSVersion) { v.Standing.Signed = v.Standing.Signed.Add(-24 * time.Hour) }), "replays an older DS set"},
+		"a DS set without proof": {validated(), parent(func(v *rollover.DSVersion) {
+			v.Standing.Security, v.Standing.Why = rollover.Indeterminate, "no answer from the root"
+		}), "no answer from the root"},
+		"no TCP": {tight(), func(s *rollover.Sighting) error {
+			at("ns2", func(o *rollover.ServerSighting) { o.OverTCP = "connection refused" })(s)
+			return nil
+		}, "not over TCP: connection refused"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := rollovertest.New("split", unequal)
+			toGate(t, w, c.policy)
+			looks, _ := atGate(t, w, c.policy, c.change)
+			if r := w.Roll(); looks == 0 || r.Step != "submit" || r.State != rollover.StateActive {
+				t.Fatalf("%d looks of gates; it is %s at step %q", looks, r.State, r.Step)
+			}
+			says(t, w, c.policy, c.says)
+			goesOn(t, w, c.policy)
+		})
+	}
+}
+
+// A look of a gate that fails enters nothing, and is told.
+func TestAGateThatCannotLook(t *testing.T) {
+	w, p := rollovertest.New("split", unequal), tight()
+	toGate(t, w, p)
+	looks, report := atGate(t, w, p, func(*rollover.Sighting) error { return errors.New("no sockets left") })
+	err := report.Failed[rollovertest.Zone]
+	if looks == 0 || w.Roll().Step != "submit" || err == nil || !strings.Contains(err.Error(), "no sockets left") {
+		t.Fatalf("%d looks; at step %q, %v", looks, w.Roll().Step, err)
+	}
+	goesOn(t, w, p)
+}
+
+// A DS set without proof does not stop a rollover that the parent has no part in.
+func TestAGateDoesNotAskTheParentInVain(t *testing.T) {
+	w, p := rollovertest.New("split", unequal), validated()
+	start(t, w, p, rollover.Order{Type: "zsk"})
+	for range 200 {
+		atGate(t, w, p, func(s *rollover.Sighting) error {
+			for i := range s.Servers {
+				if v := s.Servers[i].DS; v != nil {
+					s.Servers[i].DS = &rollover.DSVersion{Set: v.Set, TTL: v.TTL, Standing: &rollover.Standing{Security: rollover.Insecure, Why: "unsigned"}}
+				}
+			}
+			return nil
+		})
+		whole(t, w, unit)
+	}
+	finished(t, w)
+}
+
+// What the look of a gate shows is remembered: it may be in caches.
+func TestAGateRemembersWhatItSaw(t *testing.T) {
+	w, p := rollovertest.New("split", unequal), tight()
+	toGate(t, w, p)
+	atGate(t, w, p, func(s *rollover.Sighting) error {
+		at("ns2", func(o *rollover.ServerSighting) {
+			keys := *o.DNSKEY
+			keys.TTL = 7777
+			o.DNSKEY = &keys
+		})(s)
+		return nil
+	})
+	d, err := w.Load(rollovertest.Zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(d.Ledger.Entries, func(e rollover.LedgerEntry) bool { return e.Server == "ns2" && e.DNSKEY != nil && e.TTL == 7777 }) {
+		t.Errorf("the ledger has %+v", d.Ledger.Entries)
+	}
+}
+
+// Signatures must outlive what caches hold: where the zone has a TTL of five
+// days, four days are not enough, which they are elsewhere.
+func TestSignaturesMustOutliveTheLargestTTL(t *testing.T) {
+	for ttl, stops := range map[time.Duration]bool{5 * 24 * time.Hour: true, time.Hour: false} {
+		w, p := rollovertest.New("split", rollovertest.TTLs{DS: 7 * unit, DNSKEY: 4 * unit, Data: ttl}), tight()
+		toGate(t, w, p)
+		atGate(t, w, p, func(s *rollover.Sighting) error {
+			for i := range s.Servers {
+				if v := s.Servers[i].DNSKEY; v != nil {
+					keys := *v
+					keys.Expires = s.At.Wall.Add(4 * 24 * time.Hour)
+					s.Servers[i].DNSKEY = &keys
+				}
+			}
+			return nil
+		})
+		if stopped := w.Roll().Step == "submit"; stopped != stops {
+			t.Errorf("with a TTL of %s it is at step %q, need %+v", ttl, w.Roll().Step, w.Roll().Need)
+		}
+	}
+}
