@@ -160,3 +160,89 @@ func TestSignaturesMustOutliveTheLargestTTL(t *testing.T) {
 		}
 	}
 }
+
+// recorded lets a product say no to all, and keeps what it was asked about.
+func recorded(w *rollovertest.World) *[]rollover.Cached {
+	asked := &[]rollover.Cached{}
+	w.Tune = func(e *rollover.Engine) {
+		e.Product = func(c rollover.Cached) []string { *asked = append(*asked, c); return []string{"held up"} }
+	}
+	return asked
+}
+
+func strayDS() rollover.DS {
+	return rollover.DS{Tag: 4711, Algorithm: 13, DigestType: 2, Digest: strings.Repeat("AB", 32)}
+}
+
+// showsStray is a look at which p2 has a DS more.
+func showsStray(standing *rollover.Standing) func(*rollover.Sighting) error {
+	return func(s *rollover.Sighting) error {
+		at("p2", func(o *rollover.ServerSighting) {
+			o.DS = &rollover.DSVersion{Set: append(slices.Clone(o.DS.Set), strayDS()), TTL: o.DS.TTL, Standing: standing}
+		})(s)
+		return nil
+	}
+}
+
+func hasStray(c rollover.Cached) bool {
+	return slices.ContainsFunc(c.DS, func(v rollover.DSVersion) bool { return slices.Contains(v.Set, strayDS()) })
+}
+
+// Where proof is asked for, a DS set without it is in no cache: a forger must not
+// hold a rollover up. One that is replayed was true once. Where no proof is asked
+// for, every set counts.
+func TestWhichDSSetsMayBeCached(t *testing.T) {
+	proven := func(w *rollovertest.World, age time.Duration) *rollover.Standing {
+		return &rollover.Standing{Security: rollover.Secure, Signed: w.Now.Wall.Add(-age)}
+	}
+	for name, c := range map[string]struct {
+		policy   rollover.Policy
+		standing func(*rollovertest.World) *rollover.Standing
+		counts   bool
+	}{
+		"secure":        {validated(), func(w *rollovertest.World) *rollover.Standing { return proven(w, 0) }, true},
+		"replayed":      {validated(), func(w *rollovertest.World) *rollover.Standing { return proven(w, 24*time.Hour) }, true},
+		"bogus":         {validated(), func(*rollovertest.World) *rollover.Standing { return &rollover.Standing{Security: rollover.Bogus} }, false},
+		"insecure":      {validated(), func(*rollovertest.World) *rollover.Standing { return &rollover.Standing{Security: rollover.Insecure} }, false},
+		"not validated": {validated(), func(*rollovertest.World) *rollover.Standing { return nil }, false},
+		"plain":         {tight(), func(*rollovertest.World) *rollover.Standing { return nil }, true},
+	} {
+		w := rollovertest.New("split", unequal)
+		asked := recorded(w)
+		toGate(t, w, c.policy)
+		atGate(t, w, c.policy, showsStray(c.standing(w)))
+		if len(*asked) == 0 {
+			t.Fatalf("%s: nobody asked the product", name)
+		}
+		if got := hasStray((*asked)[len(*asked)-1]); got != c.counts {
+			t.Errorf("%s: it may be cached: %v, expected %v", name, got, c.counts)
+		}
+	}
+}
+
+// A version lives for its TTL: from the look at which its server shows another
+// one, or, of a server that is not asked any more, from when it was last seen.
+func TestHowLongAVersionLives(t *testing.T) {
+	for excluded, lives := range map[bool]int{false: 7, true: 6} {
+		w, p := rollovertest.New("split", unequal), tight()
+		asked := recorded(w)
+		toGate(t, w, p)
+		atGate(t, w, p, showsStray(nil))
+		if excluded {
+			if err := w.Engine(p).Exclude(rollovertest.Zone, "p2", "gone"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for n := 1; n < 10; n++ {
+			whole(t, w, unit)
+			*asked = nil
+			tickDue(t, w, p)
+			if len(*asked) == 0 {
+				t.Fatalf("excluded %v: nobody asked the product after %d", excluded, n)
+			}
+			if got := hasStray((*asked)[0]); got != (n <= lives) {
+				t.Errorf("excluded %v: after %d units it lives: %v", excluded, n, got)
+			}
+		}
+	}
+}

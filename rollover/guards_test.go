@@ -445,42 +445,6 @@ func TestTheProductSeesTheDSSetThatIsAskedFor(t *testing.T) {
 	}
 }
 
-// Without proof, where proof is asked for, a DS set is in no cache: a forger must
-// not hold a rollover up for ever. Where none is asked for, it is.
-func TestTheProductSeesOnlyDSSetsThatAreBelieved(t *testing.T) {
-	stray := rollover.DS{Tag: 4711, Algorithm: 13, DigestType: 2, Digest: strings.Repeat("AB", 32)}
-	for evidence, expected := range map[rollover.Evidence]bool{rollover.EvidenceValidated: false, rollover.EvidencePlain: true} {
-		w, p := rollovertest.New("split", unequal), tight()
-		p.Evidence = evidence
-		var asked []rollover.Cached
-		w.Tune = func(e *rollover.Engine) {
-			product := e.Product
-			e.Product = func(c rollover.Cached) []string { asked = append(asked, c); return product(c) }
-		}
-		toGate(t, w, p)
-		tickSeeing(t, w, p, func(s *rollover.Sighting) {
-			for i := range s.Servers {
-				if v := s.Servers[i].DS; v != nil && s.Servers[i].Name == "p2" {
-					s.Servers[i].DS = &rollover.DSVersion{Set: append(slices.Clone(v.Set), stray), TTL: v.TTL, Standing: &rollover.Standing{Security: rollover.Bogus, Why: "forged"}}
-				}
-			}
-		})
-		for range 60 {
-			if len(asked) > 0 {
-				break
-			}
-			tickDue(t, w, p)
-			whole(t, w, unit)
-		}
-		if len(asked) == 0 {
-			t.Fatalf("%s: nobody asked the product", evidence)
-		}
-		if got := slices.ContainsFunc(asked[0].DS, func(v rollover.DSVersion) bool { return slices.Contains(v.Set, stray) }); got != expected {
-			t.Errorf("%s: the unproven set counts: %v, expected %v", evidence, got, expected)
-		}
-	}
-}
-
 // In unsign the set that is asked for is none at all.
 func TestTheProductSeesThatNoDSIsAskedFor(t *testing.T) {
 	stray := rollover.DS{Tag: 4711, Algorithm: 13, DigestType: 2, Digest: strings.Repeat("AB", 32)}
