@@ -21,13 +21,15 @@ func TestZone(t *testing.T) {
 		expect rollover.Security
 		code   Code
 	}{
-		"a zone":                       {"zone.example.", nil, rollover.Secure, ""},
-		"a name in a zone":             {"www.zone.example.", nil, rollover.Bogus, CodeSigner},
-		"an unsigned zone":             {"open.example.", nil, rollover.Insecure, CodeUnsecured},
-		"keys that nobody signed":      {"zone.example.", at("zone.example.", dns.TypeDNSKEY, func(_ *world, m *dns.Msg) { unsign(m) }), rollover.Bogus, CodeUnsigned},
-		"no proof of a delegation":     {"www.zone.example.", at("www.zone.example.", dns.TypeDS, func(_ *world, m *dns.Msg) { unsign(m) }), rollover.Bogus, CodeUnsigned},
-		"a parent that says nothing":   {"zone.example.", func(*world, string, string, uint16, *dns.Msg) *dns.Msg { return nil }, rollover.Indeterminate, CodeNoAnswer},
-		"a zone behind a doubtful one": {"zone.example.", at("example.", dns.TypeDS, func(_ *world, m *dns.Msg) { unsign(m) }), rollover.Bogus, CodeUnsigned},
+		"a zone":                        {"zone.example.", nil, rollover.Secure, ""},
+		"a name in a zone":              {"www.zone.example.", nil, rollover.Bogus, CodeSigner},
+		"an unsigned zone":              {"open.example.", nil, rollover.Insecure, CodeUnsecured},
+		"keys that nobody signed":       {"zone.example.", at("zone.example.", dns.TypeDNSKEY, func(_ *world, m *dns.Msg) { unsign(m) }), rollover.Bogus, CodeUnsigned},
+		"keys above that nobody signed": {"zone.example.", at("example.", dns.TypeDNSKEY, func(_ *world, m *dns.Msg) { unsign(m) }), rollover.Bogus, CodeUnsigned},
+		"root keys that nobody signed":  {"zone.example.", at(".", dns.TypeDNSKEY, func(_ *world, m *dns.Msg) { unsign(m) }), rollover.Bogus, CodeUnsigned},
+		"no proof of a delegation":      {"www.zone.example.", at("www.zone.example.", dns.TypeDS, func(_ *world, m *dns.Msg) { unsign(m) }), rollover.Bogus, CodeUnsigned},
+		"a parent that says nothing":    {"zone.example.", func(*world, string, string, uint16, *dns.Msg) *dns.Msg { return nil }, rollover.Indeterminate, CodeNoAnswer},
+		"a zone behind a doubtful one":  {"zone.example.", at("example.", dns.TypeDS, func(_ *world, m *dns.Msg) { unsign(m) }), rollover.Bogus, CodeUnsigned},
 	}
 	for name, c := range cases {
 		w := newWorld(t)
