@@ -500,3 +500,77 @@ func tickDriven(t *testing.T, w *rollovertest.World, k *clerk) {
 		t.Fatal(err)
 	}
 }
+
+// A new key that vanished must never look like one that is everywhere: a side
+// without keys has nothing, and signs nothing.
+func TestASideWithoutKeysHasNothing(t *testing.T) {
+	for _, c := range []struct{ kind, method, step string }{{"zsk", "", "publish"}, {"zsk", "", "switch"}, {"ksk", "", "submit"}, {"ksk", "double-signature", "publish"}} {
+		w, p := bareWorld("split", unequal), tight()
+		start(t, w, p, rollover.Order{Type: c.kind, Method: c.method})
+		toStep(t, w, p, c.step)
+		d, err := w.Load(rollovertest.Zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := kindNamed(t, d.Roll.Kind)
+		r := *d.Roll
+		r.New, r.SpecNew = nil, nil
+		for range 40 {
+			s, err := w.Look(context.Background(), rollover.Question{Zone: rollovertest.Zone, Records: []rollover.Record{rollover.RecordDNSKEY, rollover.RecordData, rollover.RecordDS}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Ledger.LearnSighting(s)
+			var v rollover.Verdict
+			if r, v = kind.Next(r, d.Ledger, s, p); v.Enter != nil {
+				t.Fatalf("%s %s: without a new key it goes on from %s to %s", c.kind, c.method, c.step, v.Enter.Name)
+			}
+			w.Advance(unit)
+		}
+	}
+}
+
+func kindNamed(t *testing.T, name string) rollover.Kind {
+	t.Helper()
+	for _, k := range rollover.Kinds() {
+		if k.Name() == name {
+			return k
+		}
+	}
+	t.Fatalf("there is no kind %q", name)
+	return rollover.Kind{}
+}
+
+// A replayed DS set loses what was earned, although it has all that is waited
+// for: what the server has now is not known.
+func TestAReplayLosesWhatWasEarned(t *testing.T) {
+	w, p := bareWorld("split", unequal), validated()
+	start(t, w, p, rollover.Order{Type: "ksk"})
+	toStep(t, w, p, "submit")
+	w.ServeParent(p)
+	for range 4 {
+		tickDue(t, w, p)
+		whole(t, w, unit)
+	}
+	earned := func() (most time.Duration) {
+		for statement, servers := range w.Roll().Held {
+			if strings.HasPrefix(statement, "DS has new") {
+				most = max(most, servers["p2"].Earned)
+			}
+		}
+		return most
+	}
+	if earned() == 0 {
+		t.Fatalf("nothing was earned: %+v", w.Roll().Held)
+	}
+	tickSeeing(t, w, p, at("p2", func(o *rollover.ServerSighting) {
+		version, standing := *o.DS, *o.DS.Standing
+		standing.Signed = standing.Signed.Add(-24 * time.Hour)
+		version.Standing, o.DS = &standing, &version
+	}))
+	if earned() > 0 {
+		t.Errorf("%s are left: %+v", earned(), w.Roll().Held)
+	}
+	says(t, w, p, "replays an older DS set")
+	goesOn(t, w, p)
+}
