@@ -221,9 +221,10 @@ func TestWhichDSSetsMayBeCached(t *testing.T) {
 }
 
 // A version lives for its TTL: from the look at which its server shows another
-// one, or, of a server that is not asked any more, from when it was last seen.
+// one, or, of a server that was excluded, from the look at which it was not asked.
 func TestHowLongAVersionLives(t *testing.T) {
-	for excluded, lives := range map[bool]int{false: 7, true: 6} {
+	const lives = 7
+	for _, excluded := range []bool{false, true} {
 		w, p := rollovertest.New("split", unequal), tight()
 		asked := recorded(w)
 		toGate(t, w, p)
@@ -244,5 +245,29 @@ func TestHowLongAVersionLives(t *testing.T) {
 				t.Errorf("excluded %v: after %d units it lives: %v", excluded, n, got)
 			}
 		}
+	}
+}
+
+// What a server showed before it fell silent lives on as long as it is silent:
+// nobody knows what it serves.
+func TestAVersionLivesWhileItsServerIsSilent(t *testing.T) {
+	w, p := rollovertest.New("split", unequal), tight()
+	asked := recorded(w)
+	start(t, w, p, rollover.Order{Type: "zsk"})
+	for range 100 {
+		if len(*asked) > 0 {
+			break
+		}
+		whole(t, w, unit)
+		atGate(t, w, p, showsStray(nil))
+	}
+	w.Down["p2"] = true
+	for range 10 {
+		whole(t, w, unit)
+		*asked = nil
+		tickDue(t, w, p)
+	}
+	if len(*asked) == 0 || !hasStray((*asked)[0]) {
+		t.Errorf("asked %d times; the version of the silent server is forgotten", len(*asked))
 	}
 }
