@@ -14,7 +14,7 @@ PDNS_ROOTS  = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rollover/pdns
 PDNS_SUITES = trixie forky
 ARGS        =
 
-.PHONY: demo test prove fuzz lint bench build packages pdns-roots test-matrix
+.PHONY: demo test prove mutants fuzz lint bench build packages pdns-roots test-matrix
 
 build: ## bin/rollover
 	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs -o bin/rollover ./cmd/rollover
@@ -27,10 +27,13 @@ demo: ## rolls the keys of a throw-away zone on a throw-away PowerDNS, under a v
 test: ## everything: formatting, vet, staticcheck, unit, parser, scripts, end to end
 	@.ci/packages $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory lint
-	$(GO) test -timeout 40m ./...
+	$(GO) test -timeout 40m ./... ./.ci/mutants
 
 prove: ## every history, with many sorts of faults at once; see docs/proof.md
 	$(GO) test -v -timeout 48h -run '^TestProof' ./rollover -prove
+
+mutants: ## guards broken one at a time, and which of them no test misses; see docs/mutants.md
+	$(GO) run ./.ci/mutants $(ARGS)
 
 fuzz: ## every fuzzer, one after the other; make fuzz FUZZTIME=1m
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r package; do \
@@ -42,8 +45,8 @@ fuzz: ## every fuzzer, one after the other; make fuzz FUZZTIME=1m
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted" >&2; exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) vet ./... ./.ci/mutants
+	$(GO) run $(STATICCHECK) ./... ./.ci/mutants
 
 pdns-roots: ## folders with other versions of PowerDNS; see docs/versions.md. Needs root
 	@.ci/packages debootstrap
