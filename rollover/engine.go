@@ -240,6 +240,7 @@ type visit struct {
 }
 
 func (e *Engine) visit(d Dossier) *visit {
+	d.Roll.rewind(e.Now().Wall)
 	return &visit{engine: e, dossier: d, roll: d.Roll, setting: e.Setting(d.Zone).of(d.Roll)}
 }
 
@@ -503,6 +504,7 @@ func (v *visit) question(records ...Record) Question {
 // DNSKEY sets that are signed by a key PowerDNS showed us, and reports a clock
 // that jumped.
 func (v *visit) learn(s Sighting) {
+	v.dossier.Ledger.rewind(s.At)
 	v.dossier.Ledger.learn(s)
 	v.roll.learnPublicKeys(s)
 	was := v.dossier.Clock

@@ -83,7 +83,7 @@ func (v *visit) survey(ctx context.Context) error {
 		return fmt.Errorf("reading the records of %s: %w", v.dossier.Zone, err)
 	}
 	v.dossier.Misfits, v.dossier.Proof = nil, "" // of the rollover before
-	v.dossier.Ledger.forget(v.engine.Now().Wall)
+	v.dossier.Ledger.forget(v.soonest())
 	v.dossier.Ledger.learnContents(contents, v.engine.Now().Wall)
 	sighting, err := v.engine.Observer.Look(ctx, v.thorough())
 	if err != nil {

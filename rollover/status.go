@@ -294,6 +294,9 @@ func (r *Roll) warnings(p Policy) []string {
 // unattended warns that nobody runs advance.
 func (r *Roll) unattended(p Policy, now time.Time) []string {
 	silent := now.Sub(r.LastLook.Wall)
+	if r.State == StateActive && silent < -time.Minute {
+		return []string{fmt.Sprintf("the last look was by a clock that was ahead (%s): `rollover advance` makes another one", r.LastLook.Wall.UTC().Format(time.RFC3339))}
+	}
 	if r.State != StateActive || silent <= max(p.MaxGap, 2*p.CheckInterval) {
 		return nil
 	}
