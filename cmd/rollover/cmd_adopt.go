@@ -31,6 +31,7 @@ func (m *mouth) adopt(c *cli.Context) error {
 		return err
 	}
 	defer w.close()
+	m.doubt(c, w, name)
 	if c.Bool("dry-run") {
 		d, err := w.engine.PrepareAdoption(c.Context, name)
 		if err != nil {

@@ -90,6 +90,7 @@ func (m *mouth) begin(c *cli.Context, o rollover.Order) error {
 		return err
 	}
 	defer w.close()
+	m.doubt(c, w, o.Zone)
 	if o.Urgent {
 		if err := m.confirm(c, w, o); err != nil {
 			return err
@@ -137,6 +138,7 @@ func (m *mouth) plan(c *cli.Context, o rollover.Order) error {
 		return err
 	}
 	defer w.close()
+	m.doubt(c, w, o.Zone)
 	d, err := w.db.Load(o.Zone)
 	if err != nil {
 		return err

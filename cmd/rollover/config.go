@@ -116,6 +116,9 @@ func loadConfig(path string) (config, error) {
 
 // decode takes in what the text of a configuration file sets.
 func (c *config) decode(raw []byte) error {
+	if err := unitless(raw); err != nil {
+		return err
+	}
 	decoder := toml.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
 	return decoder.Decode(c)
