@@ -117,7 +117,7 @@ func (v *visit) adopt(f adoption, inv Inventory) error {
 		State: StateActive, Phase: PhaseSpreading, Step: f.step,
 		StartedAt: now, StepEnteredAt: now, NextCheck: now,
 		Old: f.old, New: f.new, SpecNew: specsOf(f.new), Keys: seen.Keys, Foreign: seen.Foreign,
-		Servers: seen.Servers, Asked: seen.Asked, DSSeen: seen.DSSeen, Terms: v.setting.terms(), Held: map[string]map[string]Holding{},
+		Servers: seen.Servers, Asked: seen.Asked, DSSeen: seen.DSSeen, Terms: v.setting.terms(), Unserved: true, Held: map[string]map[string]Holding{},
 	}
 	if f.step != "" {
 		v.roll.Steps = []StepRecord{{f.step, now}}

@@ -196,7 +196,7 @@ func (e *Engine) save(visits []*visit) error {
 // secondaries transfer the SOA serial, then one purge for all, then notify.
 // In any other order secondaries stay behind until their refresh timer.
 func (e *Engine) serve(ctx context.Context, visits []*visit) {
-	acted := slices.DeleteFunc(slices.Clone(visits), func(v *visit) bool { return v.err != nil || !v.applied() })
+	acted := slices.DeleteFunc(slices.Clone(visits), func(v *visit) bool { return v.err != nil || !v.applied() && v.anew == "" })
 	e.each(acted, func(v *visit) { v.bump(ctx) })
 	var zones, notify []string
 	for _, v := range acted {
@@ -237,6 +237,9 @@ type visit struct {
 	sighting  *Sighting
 	inventory *Inventory
 	entering  Verdict // of this round
+	// anew is why the zone is served anew in this round, empty if it is not, and
+	// anewKind its kind, which says whether secondaries transfer it.
+	anew, anewKind string
 }
 
 func (e *Engine) visit(d Dossier) *visit {
@@ -299,7 +302,7 @@ func (v *visit) block(b *Block) {
 // done is decided anew, however long ago it was made. One that is half done is
 // gone on with, but what it takes away needs the same look as ever.
 func (v *visit) observe(ctx context.Context) {
-	v.entering, v.moved = Verdict{}, false
+	v.entering, v.moved, v.anew = Verdict{}, false, ""
 	if v.roll.Intent != nil && !v.reopen(ctx) {
 		return
 	}
@@ -334,6 +337,7 @@ func (v *visit) observe(ctx context.Context) {
 		return
 	}
 	v.judge(verdict)
+	v.serveAnew(ctx, sighting)
 }
 
 // gated is a verdict after the gates: a step that takes something away is not

@@ -53,6 +53,7 @@ func (e *Engine) Resume(ctx context.Context, zone, reason string) error {
 			if err := v.unblock(ctx); err != nil {
 				return err
 			}
+			v.roll.Unserved = true
 		default:
 			return fmt.Errorf("%w: the rollover of %s is %s: there is nothing to resume", ErrRefused, zone, v.roll.State)
 		}
@@ -151,6 +152,7 @@ func (v *visit) rebase(ctx context.Context) error {
 			r.New = withRole(made, r.SpecNew)
 		}
 	}
+	r.Unserved = r.Unserved || r.Intent != nil || !sameKeys(r.Keys, inv.Keys)
 	r.Keys = inv.Keys
 	return nil
 }

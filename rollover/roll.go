@@ -157,6 +157,12 @@ type Roll struct {
 	Differs []string `json:"differs,omitempty"`
 	// Unfit says that some misfit of the dossier holds.
 	Unfit bool `json:"unfit,omitempty"`
+	// Unserved says that the keys were taken over as somebody else left them, so
+	// that the servers may not show them. Unlike is what servers with different key
+	// sets showed in the last look, ServedAnew when the zone was last served anew.
+	Unserved   bool    `json:"unserved,omitempty"`
+	Unlike     string  `json:"unlike,omitempty"`
+	ServedAnew Instant `json:"served_anew,omitzero"`
 
 	// Submission is the last change that was handed to a driver.
 	Submission *Submission `json:"submission,omitempty"`
@@ -270,6 +276,7 @@ const (
 	EventAdopted   = "adopted"
 	EventRevert    = "revert-requested"
 	EventExcluded  = "server-excluded"
+	EventServed    = "served-anew" // serial, purge and notify without a change of keys
 	EventTrouble   = "trouble"
 	EventRecovered = "recovered"
 	EventClock     = "clock"
