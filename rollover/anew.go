@@ -105,3 +105,16 @@ func (s Sighting) unlike() string {
 	}
 	return strings.Join(out, "; ")
 }
+
+// unlike finds a server with another DNSKEY set than the first one has. With the
+// same serial no transfer will ever mend that.
+func (e *examination) unlike(v, first ServerSighting) {
+	text := fmt.Sprintf("has DNSKEY %s, where %s has %s", keyTags(v.DNSKEY.Keys), first.Server, keyTags(first.DNSKEY.Keys))
+	zone := bare(e.sighting.Zone)
+	if v.Serial == 0 || v.Serial != first.Serial {
+		e.add(FindingKeysDiffer, SeverityWarning, v.Server, text, "pdns_control notify "+zone)
+		return
+	}
+	e.add(FindingSameSerial, SeverityWarning, v.Server, fmt.Sprintf("%s, and both have serial %d: no transfer will change that", text, v.Serial),
+		fmt.Sprintf("pdnsutil increase-serial %[1]s; pdns_control purge %[1]s$; pdns_control notify %[1]s", zone))
+}

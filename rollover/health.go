@@ -267,7 +267,7 @@ func (e *examination) agreement() {
 		if first == nil {
 			first = &v
 		} else if !slices.Equal(first.DNSKEY.Keys, v.DNSKEY.Keys) {
-			e.add(FindingKeysDiffer, SeverityWarning, v.Server, fmt.Sprintf("has DNSKEY %s, where %s has %s", keyTags(v.DNSKEY.Keys), first.Server, keyTags(first.DNSKEY.Keys)), "pdns_control notify "+bare(e.sighting.Zone))
+			e.unlike(v, *first)
 		}
 	}
 	for _, v := range e.sighting.relevant(RecordDNSKEY) {
