@@ -25,6 +25,8 @@ type Engine struct {
 	Now func() Instant
 	// Tell is called with each event after it was saved; nil is allowed.
 	Tell func(Event)
+	// By is who gives the orders, for the history.
+	By string
 	// Workers is how many zones are worked on at once; 1 if not set.
 	Workers int
 	// kinds is run instead of the table of Kinds, if set: only the proof does

@@ -258,6 +258,7 @@ type Event struct {
 	Step     string    `json:"step,omitempty"`
 	Text     string    `json:"text"`
 	Reason   string    `json:"reason,omitempty"` // the operator's --reason
+	By       string    `json:"by,omitempty"`     // who gave the order; empty for what advance does by itself
 	Evidence []string  `json:"evidence,omitempty"`
 }
 

@@ -30,6 +30,7 @@ func (e *Engine) Start(ctx context.Context, o Order) (Report, error) {
 		return Report{}, err
 	}
 	v.event(EventStarted, "", v.roll.beginning())
+	v.events[len(v.events)-1].By = e.By
 	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
 	if err := e.save([]*visit{v}); err != nil {
 		return report, err

@@ -42,7 +42,7 @@ func beginFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print the plan and change nothing"},
 		&cli.BoolFlag{Name: "wait", Usage: "stay until done, with a live view"},
-		&cli.BoolFlag{Name: "yes", Usage: "do not ask back before an urgent rollover"},
+		&cli.BoolFlag{Name: "yes", Usage: "do not ask back, which an urgent rollover and unsign do"},
 	}
 }
 
@@ -96,7 +96,12 @@ func (m *mouth) begin(c *cli.Context, o rollover.Order) error {
 			return err
 		}
 	}
-	w.engine.Tell = m.hear(c, w)
+	if o.Type == "unsign" {
+		if err := m.assent(c, "taking "+o.Zone+" back to unsigned", "unsigning", o.Zone, "the DS is asked for to be removed, and then all keys are, for good: to sign again makes new ones"); err != nil {
+			return err
+		}
+	}
+	w.engine.Tell, w.engine.By = m.hear(c, w), who()
 	var report rollover.Report
 	err = w.locked(c.Context, func() error {
 		report, err = w.engine.Start(c.Context, o)
