@@ -459,7 +459,7 @@ func (v *visit) asked(step Step) {
 		if a.Verb == askParent {
 			v.roll.Ask, v.roll.Submission = &Ask{Sides: a.Sides, Since: v.roll.StepEnteredAt}, nil
 			add, del := v.roll.parentTodo(v.setting.Policy)
-			v.event(EventDSNeeded, step.Name, todoText(add, del))
+			v.event(EventDSNeeded, step.Name, todoText(add, del, v.roll.Parent(v.setting.Policy).Keep))
 		}
 	}
 }

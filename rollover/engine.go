@@ -327,6 +327,7 @@ func (v *visit) observe(ctx context.Context) {
 	*v.roll = roll
 	v.describe(sighting)
 	v.watch(kind, sighting)
+	v.fails(sighting)
 	verdict = v.reread(ctx, kind, sighting, v.gated(ctx, verdict))
 	if v.err != nil {
 		return

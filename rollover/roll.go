@@ -164,6 +164,9 @@ type Roll struct {
 	Unlike     string  `json:"unlike,omitempty"`
 	ServedAnew Instant `json:"served_anew,omitzero"`
 
+	// Failing is that the zone fails, or did so lately, as looks have shown it.
+	Failing *Failing `json:"failing,omitempty"`
+
 	// Submission is the last change that was handed to a driver.
 	Submission *Submission `json:"submission,omitempty"`
 }
@@ -278,6 +281,7 @@ const (
 	EventRevert    = "revert-requested"
 	EventExcluded  = "server-excluded"
 	EventServed    = "served-anew" // serial, purge and notify without a change of keys
+	EventFails     = "fails"       // the zone fails for validating resolvers, as a look has shown
 	EventTrouble   = "trouble"
 	EventRecovered = "recovered"
 	EventClock     = "clock"

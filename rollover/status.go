@@ -35,6 +35,7 @@ type Status struct {
 	Command          string          `json:"command"` // the command to type, when somebody must
 	Blocked          *Block          `json:"blocked"`
 	Trouble          *Trouble        `json:"trouble"`
+	Failing          *StatusFailing  `json:"failing"` // what comes first when it is so
 	OperatorAction   *OperatorAction `json:"operator_action"`
 	Submission       *Submission     `json:"submission"` // what a driver said to that
 	OldKeys          []StatusKey     `json:"old_keys"`
@@ -50,6 +51,7 @@ type OperatorAction struct {
 	Action string    `json:"action"` // add-ds, remove-ds or replace-ds
 	Add    []string  `json:"add"`
 	Remove []string  `json:"remove"`
+	Keep   []string  `json:"keep"` // what must stay
 	Since  time.Time `json:"since"`
 }
 
@@ -79,6 +81,8 @@ func Describe(d Dossier, p Policy, now time.Time, explain func(Command) string) 
 	s.OperatorAction = r.operatorAction(p)
 	s.Submission = r.submission(p)
 	s.waiting(r, p, now)
+	s.failing(r)
+	s.undated(r)
 	return s, nil
 }
 
@@ -115,7 +119,7 @@ func (r *Roll) operatorAction(p Policy) *OperatorAction {
 		return nil
 	}
 	add, del := r.parentTodo(p)
-	out := &OperatorAction{Add: records(add), Remove: records(del), Since: r.Ask.Since}
+	out := &OperatorAction{Add: records(add), Remove: records(del), Keep: records(r.Parent(p).Keep), Since: r.Ask.Since}
 	switch {
 	case len(add) > 0 && len(del) > 0:
 		out.Action = "replace-ds"
@@ -250,6 +254,9 @@ func (a OperatorAction) sentence() string {
 	}
 	if len(a.Remove) > 0 {
 		parts = append(parts, "remove DS "+strings.Join(a.Remove, " and DS "))
+	}
+	if len(a.Keep) > 0 {
+		parts = append(parts, "keep DS "+strings.Join(a.Keep, " and DS "))
 	}
 	return strings.Join(parts, ", and ")
 }

@@ -160,7 +160,7 @@ func (m *mouth) transitions(c *cli.Context) func(rollover.Event) {
 			fmt.Fprintf(m.err, "%s blocked at step %s: %s\n", e.Zone, orNone(e.Step), e.Text)
 		case rollover.EventDSFailed:
 			fmt.Fprintf(m.err, "%s %s\n", e.Zone, plain(e.Text))
-		case rollover.EventGone:
+		case rollover.EventGone, rollover.EventFails:
 			fmt.Fprintf(m.err, "%s %s\n", e.Zone, plain(e.Text))
 		case rollover.EventTrouble:
 			// told as the failure of the tick
