@@ -115,6 +115,6 @@ func (e *examination) unlike(v, first ServerSighting) {
 		e.add(FindingKeysDiffer, SeverityWarning, v.Server, text, "pdns_control notify "+zone)
 		return
 	}
-	e.add(FindingSameSerial, SeverityWarning, v.Server, fmt.Sprintf("%s, and both have serial %d: no transfer will change that", text, v.Serial),
+	e.add(FindingKeysDiffer, SeverityWarning, v.Server, fmt.Sprintf("%s, and both have serial %d: no transfer will change that", text, v.Serial),
 		fmt.Sprintf("pdnsutil increase-serial %[1]s; pdns_control purge %[1]s$; pdns_control notify %[1]s", zone))
 }

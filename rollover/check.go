@@ -174,8 +174,6 @@ func (r *Roll) expects(f Finding, l Limits, now time.Time) bool {
 	switch f.Code {
 	case FindingSerial, FindingKeysDiffer:
 		return fresh
-	case FindingSameSerial: // of a server that was asked in the middle of a transfer
-		return now.Sub(r.StepEnteredAt) < 2*packetCaches
 	case FindingDSDiffers:
 		return r.Ask != nil
 	case FindingAlgorithm:

@@ -94,7 +94,9 @@ func TestAskingNamesWhatStays(t *testing.T) {
 	if s.OperatorAction == nil || !strings.Contains(s.Command, keep) || !slices.Equal(s.OperatorAction.Keep, []string{w.DSSet()[0].String()}) {
 		t.Errorf("status says %q, %+v", s.Command, s.OperatorAction)
 	}
-	if !slices.ContainsFunc(w.Events, func(e rollover.Event) bool { return e.Event == rollover.EventDSNeeded && strings.Contains(e.Text, keep) }) {
+	if !slices.ContainsFunc(w.Events, func(e rollover.Event) bool {
+		return e.Event == rollover.EventDSNeeded && strings.Contains(e.Text, keep)
+	}) {
 		t.Error("history does not say what to keep")
 	}
 	d, err := w.Load(rollovertest.Zone)

@@ -44,7 +44,6 @@ const (
 	FindingExpiry     = "signature-expiry"    // signatures that expire soon
 	FindingSerial     = "serial-differs"      // servers with different SOA serials
 	FindingKeysDiffer = "keys-differ"         // servers with different DNSKEY sets
-	FindingSameSerial = "same-serial"         // servers with different DNSKEY sets and one SOA serial
 	FindingAlgorithm  = "algorithm-mismatch"  // an algorithm of DS or DNSKEY that does not sign everything
 	FindingDigest     = "digest-mismatch"     // a DS of a stronger digest type than those of the keys that sign
 	FindingForeign    = "foreign-record"      // a DS or DNSKEY of no key of the zone, or a DS that nobody asked for

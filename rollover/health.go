@@ -72,7 +72,7 @@ func (e *examination) silence() {
 			severity = SeverityCritical
 		}
 		for _, v := range silent {
-			e.add(FindingSilent, severity, v.Server, v.Unknown, "repair it, or take it out of the NS records")
+			e.add(FindingSilent, severity, v.Server, v.Unknown, silentRemedy(e.sighting.Zone, v))
 		}
 		if asked == 0 {
 			e.add(FindingSilent, SeverityCritical, Server{}, "no "+role+" server could be asked", "see `servers` and `parent_servers` in the configuration")
@@ -272,7 +272,7 @@ func (e *examination) agreement() {
 	}
 	for _, v := range e.sighting.relevant(RecordDNSKEY) {
 		if v.Serial != 0 && v.Serial != newest.Serial {
-			e.add(FindingSerial, SeverityWarning, v.Server, fmt.Sprintf("has serial %d, where %s has %d", v.Serial, newest.Server, newest.Serial), "pdns_control notify "+bare(e.sighting.Zone))
+			e.add(FindingSerial, SeverityWarning, v.Server, fmt.Sprintf("has serial %d, where %s has %d", v.Serial, newest.Server, newest.Serial), serialRemedy(e.sighting.Zone, newest.Serial))
 		}
 	}
 }

@@ -240,9 +240,9 @@ func (n Need) command(r *Roll, action *OperatorAction) string {
 		}
 		return fmt.Sprintf("at the registrar: %s (rollover ds --zone %s)", action.sentence(), r.Zone)
 	case ActorParent:
-		return "nothing to type: the parent's servers must agree; if one stays away for good: rollover exclude-server --zone " + r.Zone + " ADDRESS --reason WHY"
+		return "nothing to type: the parent's servers must agree" + n.exclusion(r)
 	case ActorServers:
-		return fmt.Sprintf("nothing, if it was just now: transfers take a moment; else look at that server, and at the transfer to it; a zone of kind Native tells no secondaries (pdnsutil show-zone %s, pdnsutil set-kind %s primary); if it stays away for good: rollover exclude-server --zone %s ADDRESS --reason WHY", r.Zone, r.Zone, r.Zone)
+		return n.spreading(r)
 	}
 	return "nothing: rollover advance from cron goes on by itself"
 }

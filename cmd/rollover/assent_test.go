@@ -13,7 +13,7 @@ func TestAskedBack(t *testing.T) {
 	t.Parallel()
 	h := bare(t)
 	save(t, h, &rollover.Roll{Zone: "example.com.", Type: "zsk", Method: "pre-publish", Kind: "zsk/pre-publish", State: rollover.StatePaused, Step: "publish"})
-	for _, args := range [][]string{{"cancel", "example.com", "--abandon"}, {"unsign", "example.com"}} {
+	for _, args := range [][]string{{"cancel", "example.com", "--abandon"}, {"unsign", "other.example.com"}} {
 		o := h.rollover(args...)
 		if o.code != exitUsage || !strings.Contains(o.stderr, "--yes") || !strings.Contains(o.stderr, "example.com.") {
 			t.Errorf("%q: %v", args, o)

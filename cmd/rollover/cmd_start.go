@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/urfave/cli/v2"
 
 	"rollover/rollover"
@@ -97,6 +99,9 @@ func (m *mouth) begin(c *cli.Context, o rollover.Order) error {
 		}
 	}
 	if o.Type == "unsign" {
+		if _, err := w.engine.Prepare(c.Context, o); errors.Is(err, rollover.ErrRefused) {
+			return err // nothing to ask for
+		}
 		if err := m.assent(c, "taking "+o.Zone+" back to unsigned", "unsigning", o.Zone, "the DS is asked for to be removed, and then all keys are, for good: to sign again makes new ones"); err != nil {
 			return err
 		}

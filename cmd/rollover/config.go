@@ -81,7 +81,7 @@ func defaults() config {
 			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Controls: [][]string{}, Shells: []string{"ssh"}, Timeout: duration(time.Minute),
 		},
 		DNS: dnsConfig{
-			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, TrustAnchors: defaultAnchors, Timeout: duration(5 * time.Second),
+			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, Timeout: duration(5 * time.Second),
 		},
 		DS: defaultDS(), Notify: defaultNotify(),
 	}
