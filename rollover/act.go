@@ -19,7 +19,7 @@ func (v *visit) intend(ctx context.Context) {
 		return
 	}
 	commands := v.roll.commands(*step)
-	if len(commands) == 0 && !step.TakesAway() {
+	if len(commands) == 0 && !step.TakesAway() && !step.changesKeys() {
 		return
 	}
 	inv, err := v.known(ctx)
@@ -36,7 +36,7 @@ func (v *visit) intend(ctx context.Context) {
 		v.entering = Verdict{}
 		return
 	}
-	if len(commands) == 0 {
+	if len(commands) == 0 && !step.changesKeys() {
 		return
 	}
 	v.roll.Phase = PhaseActing
@@ -289,7 +289,10 @@ func (v *visit) applied() bool {
 
 // transfers says whether secondaries transfer the zone from this PowerDNS.
 func (v *visit) transfers() bool {
-	return transferred(v.roll.Intent.ZoneKind)
+	if v.applied() {
+		return transferred(v.roll.Intent.ZoneKind)
+	}
+	return transferred(v.anewKind)
 }
 
 // transferred says whether secondaries transfer zones of a kind from PowerDNS.
@@ -299,13 +302,13 @@ func transferred(kind string) bool { return kind == KindMaster || kind == KindPr
 // orders the names of a zone that got its first keys, and takes out of one that
 // lost its last active key what it told its parent by CDS: the next would sign it.
 func (v *visit) bump(ctx context.Context) {
-	if !v.roll.signs() {
+	if !v.roll.signs() && v.applied() {
 		if err := v.engine.Signer.RetractCDS(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
 			v.fail(fmt.Errorf("taking out the CDS records of %s: %w", v.dossier.Zone, err))
 			return
 		}
 	}
-	if v.roll.Intent.Rectify {
+	if v.applied() && v.roll.Intent.Rectify {
 		if err := v.engine.Signer.Rectify(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
 			v.fail(fmt.Errorf("rectifying %s: %w", v.dossier.Zone, err))
 			return
@@ -325,10 +328,12 @@ func (v *visit) conclude() {
 	if v.roll == nil || v.roll.State != StateActive {
 		return
 	}
-	switch intent := v.roll.Intent; {
-	case v.err != nil:
+	if v.err != nil {
 		v.trouble()
 		return
+	}
+	v.servedAnew()
+	switch intent := v.roll.Intent; {
 	case intent != nil && intent.Applied:
 		v.enter(intent.Step, intent.GoOn)
 	case intent != nil:
@@ -454,7 +459,7 @@ func (v *visit) asked(step Step) {
 		if a.Verb == askParent {
 			v.roll.Ask, v.roll.Submission = &Ask{Sides: a.Sides, Since: v.roll.StepEnteredAt}, nil
 			add, del := v.roll.parentTodo(v.setting.Policy)
-			v.event(EventDSNeeded, step.Name, todoText(add, del))
+			v.event(EventDSNeeded, step.Name, todoText(add, del, v.roll.Parent(v.setting.Policy).Keep))
 		}
 	}
 }

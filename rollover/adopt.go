@@ -18,6 +18,7 @@ func (e *Engine) Adopt(ctx context.Context, zone string) (Report, error) {
 	}
 	r := v.roll
 	v.event(EventAdopted, r.Step, r.adoption())
+	v.events[len(v.events)-1].By = e.By
 	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
 	if err := e.save([]*visit{v}); err != nil {
 		return report, err
@@ -120,7 +121,7 @@ func (v *visit) adopt(f adoption, inv Inventory) error {
 		State: StateActive, Phase: PhaseSpreading, Step: f.step,
 		StartedAt: now, StepEnteredAt: now, NextCheck: now,
 		Old: f.old, New: f.new, SpecNew: specsOf(f.new), Keys: seen.Keys, Foreign: seen.Foreign,
-		Servers: seen.Servers, Asked: seen.Asked, DSSeen: seen.DSSeen, Terms: v.setting.terms(), Held: map[string]map[string]Holding{},
+		Servers: seen.Servers, Asked: seen.Asked, DSSeen: seen.DSSeen, Terms: v.setting.terms(), Unserved: true, Held: map[string]map[string]Holding{},
 	}
 	if f.step != "" {
 		v.roll.Steps = []StepRecord{{f.step, now}}

@@ -25,6 +25,8 @@ type Engine struct {
 	Now func() Instant
 	// Tell is called with each event after it was saved; nil is allowed.
 	Tell func(Event)
+	// By is who gives the orders, for the history.
+	By string
 	// Workers is how many zones are worked on at once; 1 if not set.
 	Workers int
 	// kinds is run instead of the table of Kinds, if set: only the proof does
@@ -196,7 +198,7 @@ func (e *Engine) save(visits []*visit) error {
 // secondaries transfer the SOA serial, then one purge for all, then notify.
 // In any other order secondaries stay behind until their refresh timer.
 func (e *Engine) serve(ctx context.Context, visits []*visit) {
-	acted := slices.DeleteFunc(slices.Clone(visits), func(v *visit) bool { return v.err != nil || !v.applied() })
+	acted := slices.DeleteFunc(slices.Clone(visits), func(v *visit) bool { return v.err != nil || !v.applied() && v.anew == "" })
 	e.each(acted, func(v *visit) { v.bump(ctx) })
 	var zones, notify []string
 	for _, v := range acted {
@@ -237,9 +239,13 @@ type visit struct {
 	sighting  *Sighting
 	inventory *Inventory
 	entering  Verdict // of this round
+	// anew is why the zone is served anew in this round, empty if it is not, and
+	// anewKind its kind, which says whether secondaries transfer it.
+	anew, anewKind string
 }
 
 func (e *Engine) visit(d Dossier) *visit {
+	d.Roll.rewind(e.Now().Wall)
 	return &visit{engine: e, dossier: d, roll: d.Roll, setting: e.Setting(d.Zone).of(d.Roll)}
 }
 
@@ -298,7 +304,7 @@ func (v *visit) block(b *Block) {
 // done is decided anew, however long ago it was made. One that is half done is
 // gone on with, but what it takes away needs the same look as ever.
 func (v *visit) observe(ctx context.Context) {
-	v.entering, v.moved = Verdict{}, false
+	v.entering, v.moved, v.anew = Verdict{}, false, ""
 	if v.roll.Intent != nil && !v.reopen(ctx) {
 		return
 	}
@@ -321,6 +327,7 @@ func (v *visit) observe(ctx context.Context) {
 	*v.roll = roll
 	v.describe(sighting)
 	v.watch(kind, sighting)
+	v.fails(sighting)
 	verdict = v.reread(ctx, kind, sighting, v.gated(ctx, verdict))
 	if v.err != nil {
 		return
@@ -333,6 +340,7 @@ func (v *visit) observe(ctx context.Context) {
 		return
 	}
 	v.judge(verdict)
+	v.serveAnew(ctx, sighting)
 }
 
 // gated is a verdict after the gates: a step that takes something away is not
@@ -510,6 +518,7 @@ func (v *visit) question(records ...Record) Question {
 // DNSKEY sets that are signed by a key PowerDNS showed us, and reports a clock
 // that jumped.
 func (v *visit) learn(s Sighting) {
+	v.dossier.Ledger.rewind(s.At)
 	v.dossier.Ledger.learn(s)
 	v.roll.learnPublicKeys(s)
 	was := v.dossier.Clock

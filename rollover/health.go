@@ -74,7 +74,7 @@ func (e *examination) silence() {
 			severity = SeverityCritical
 		}
 		for _, v := range silent {
-			e.add(FindingSilent, severity, v.Server, v.Unknown, "repair it, or take it out of the NS records")
+			e.add(FindingSilent, severity, v.Server, v.Unknown, silentRemedy(e.sighting.Zone, v))
 		}
 		if asked == 0 && !(role == RoleParent && e.sighting.Alone) {
 			e.add(FindingSilent, SeverityCritical, Server{}, "no "+role+" server could be asked", "see `servers` and `parent_servers` in the configuration")
@@ -273,12 +273,12 @@ func (e *examination) agreement() {
 		if first == nil {
 			first = &v
 		} else if !slices.Equal(first.DNSKEY.Keys, v.DNSKEY.Keys) {
-			e.add(FindingKeysDiffer, SeverityWarning, v.Server, fmt.Sprintf("has DNSKEY %s, where %s has %s", keyTags(v.DNSKEY.Keys), first.Server, keyTags(first.DNSKEY.Keys)), "pdns_control notify "+bare(e.sighting.Zone))
+			e.unlike(v, *first)
 		}
 	}
 	for _, v := range e.sighting.relevant(RecordDNSKEY) {
 		if v.Serial != 0 && v.Serial != newest.Serial {
-			e.add(FindingSerial, SeverityWarning, v.Server, fmt.Sprintf("has serial %d, where %s has %d", v.Serial, newest.Server, newest.Serial), "pdns_control notify "+bare(e.sighting.Zone))
+			e.add(FindingSerial, SeverityWarning, v.Server, fmt.Sprintf("has serial %d, where %s has %d", v.Serial, newest.Server, newest.Serial), serialRemedy(e.sighting.Zone, newest.Serial))
 		}
 	}
 }

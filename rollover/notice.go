@@ -11,6 +11,7 @@ import (
 const (
 	NoticeStarted     = "started"
 	NoticeStep        = "step-entered"
+	NoticeRescued     = "rescued"      // the parent did something else than was asked, and another key signs at once
 	NoticeDSNeeded    = "ds-needed"    // a condition: the operator must change the DS set
 	NoticeStuck       = "stuck"        // a condition: it should have gone on by now
 	NoticeBlocked     = "blocked"      // a condition
@@ -22,7 +23,7 @@ const (
 
 // NoticeNames are the events that can be chosen in the configuration.
 func NoticeNames() []string {
-	return []string{NoticeStarted, NoticeStep, NoticeDSNeeded, NoticeStuck, NoticeBlocked, NoticeDone, NoticeCheckFailed, NoticeRecovered}
+	return []string{NoticeStarted, NoticeStep, NoticeRescued, NoticeDSNeeded, NoticeStuck, NoticeBlocked, NoticeDone, NoticeCheckFailed, NoticeRecovered}
 }
 
 // Notice is one thing to be told outside. Its JSON is schema 1: fields are
@@ -43,6 +44,7 @@ type Notice struct {
 	Command string    `json:"command"` // what to type, if somebody must
 	Add     []string  `json:"add"`
 	Remove  []string  `json:"remove"`
+	Keep    []string  `json:"keep"` // what must stay at the parent
 	// Source is what it rests on. What check found has no rollover, and has a
 	// severity and findings.
 	Source   string    `json:"source"`
@@ -56,8 +58,10 @@ func NoticeOf(e Event, r *Roll) (Notice, bool) {
 	switch e.Event {
 	case EventStarted:
 		name = NoticeStarted
-	case EventEntered, EventRescued:
+	case EventEntered:
 		name = NoticeStep
+	case EventRescued:
+		name = NoticeRescued
 	case EventDone, EventCancelled:
 		name = NoticeDone
 	default:
@@ -72,7 +76,7 @@ func NoticeOf(e Event, r *Roll) (Notice, bool) {
 
 // of fills in what a notice says of a rollover.
 func (n *Notice) of(zone string, r *Roll, since time.Time) {
-	n.Schema, n.Zone, n.Add, n.Remove, n.Findings = 1, zone, list(n.Add), list(n.Remove), list(n.Findings)
+	n.Schema, n.Zone, n.Add, n.Remove, n.Keep, n.Findings = 1, zone, list(n.Add), list(n.Remove), list(n.Keep), list(n.Findings)
 	n.Text = oneLine(n.Text)
 	if n.Source == "" {
 		n.Source = SourceRollover
@@ -93,9 +97,12 @@ func Conditions(d Dossier, s Status, stuckAfter time.Duration, now time.Time) []
 	r := d.Roll
 	var out []Notice
 	add := func(event string, since time.Time, text, command string) {
+		if s.Failing != nil && text != s.Failing.sentence() { // that comes first
+			text = s.Failing.sentence() + "; " + text
+		}
 		n := Notice{Event: event, At: since, Text: text, Command: command}
 		if s.OperatorAction != nil {
-			n.Add, n.Remove = s.OperatorAction.Add, s.OperatorAction.Remove
+			n.Add, n.Remove, n.Keep = s.OperatorAction.Add, s.OperatorAction.Remove, s.OperatorAction.Keep
 		}
 		n.of(d.Zone, r, since)
 		out = append(out, n)
@@ -116,6 +123,8 @@ func Conditions(d Dossier, s Status, stuckAfter time.Duration, now time.Time) []
 		add(NoticeCheckFailed, m.Since, m.String(), m.Remedy)
 	} else if r.State == StateActive && r.Need != nil && r.Need.Gone {
 		add(NoticeCheckFailed, r.StepEnteredAt, s.WaitingFor, s.Command)
+	} else if s.Failing != nil && !s.Failing.Over {
+		add(NoticeCheckFailed, s.Failing.Since, s.Failing.sentence(), s.Failing.Command)
 	}
 	return out
 }

@@ -26,7 +26,8 @@ func (e *Engine) order(zone string, change func(*visit) error) error {
 // orderEvent records what the operator did, with the reason given.
 func (v *visit) orderEvent(name, text, reason string) {
 	v.event(name, v.roll.Step, text)
-	v.events[len(v.events)-1].Reason = reason
+	last := &v.events[len(v.events)-1]
+	last.Reason, last.By = reason, v.engine.By
 }
 
 // Pause stops a rollover until it is resumed. Nothing is undone. Nobody looks
@@ -53,6 +54,7 @@ func (e *Engine) Resume(ctx context.Context, zone, reason string) error {
 			if err := v.unblock(ctx); err != nil {
 				return err
 			}
+			v.roll.Unserved = true
 		default:
 			return fmt.Errorf("%w: the rollover of %s is %s: there is nothing to resume", ErrRefused, zone, v.roll.State)
 		}
@@ -151,6 +153,7 @@ func (v *visit) rebase(ctx context.Context) error {
 			r.New = withRole(made, r.SpecNew)
 		}
 	}
+	r.Unserved = r.Unserved || r.Intent != nil || !sameKeys(r.Keys, inv.Keys)
 	r.Keys = inv.Keys
 	return nil
 }
@@ -182,7 +185,13 @@ func (e *Engine) Abandon(zone, reason string) error {
 
 // Exclude takes one server address of a zone out of all looks, from now on and
 // for later rollovers too.
+// A server that the zone does not have is refused.
 func (e *Engine) Exclude(zone, address, reason string) error {
+	return e.ExcludeOrder(context.Background(), zone, address, reason)
+}
+
+// ExcludeOrder is Exclude with a context for the look that it may take.
+func (e *Engine) ExcludeOrder(ctx context.Context, zone, address, reason string) error {
 	d, err := e.Journal.Load(zone)
 	if err != nil {
 		return fmt.Errorf("loading the state of %s: %w", zone, err)
@@ -191,12 +200,15 @@ func (e *Engine) Exclude(zone, address, reason string) error {
 	if slices.ContainsFunc(d.Excluded, func(x Excluded) bool { return x.Address == address }) {
 		return fmt.Errorf("%w: %s is excluded for %s already", ErrRefused, address, zone)
 	}
+	if err := e.visit(d).hasServer(ctx, address); err != nil {
+		return err
+	}
 	now := e.Now().Wall
 	d.Excluded = append(d.Excluded, Excluded{Address: address, Reason: reason, Since: now})
 	if d.Roll != nil {
 		d.Roll.Servers = slices.DeleteFunc(d.Roll.Servers, func(s ServerState) bool { return s.Address == address || s.Name == address })
 	}
-	event := Event{At: now, Zone: zone, Event: EventExcluded, Text: "server " + address + " is not asked any more", Reason: reason}
+	event := Event{At: now, Zone: zone, Event: EventExcluded, Text: "server " + address + " is not asked any more", Reason: reason, By: e.By}
 	return e.saveTelling(d, event)
 }
 
@@ -221,6 +233,6 @@ func (e *Engine) Include(zone, address, reason string) error {
 	if len(d.Excluded) == n {
 		return fmt.Errorf("%w: %s is not excluded for %s", ErrRefused, address, zone)
 	}
-	event := Event{At: e.Now().Wall, Zone: zone, Event: EventExcluded, Text: "server " + address + " is asked again", Reason: reason}
+	event := Event{At: e.Now().Wall, Zone: zone, Event: EventExcluded, Text: "server " + address + " is asked again", Reason: reason, By: e.By}
 	return e.saveTelling(d, event)
 }

@@ -140,7 +140,7 @@ func (r *Roll) parentTodo(p Policy) (add, del []DS) {
 	return todo.Add, todo.Remove
 }
 
-func todoText(add, del []DS) string {
+func todoText(add, del, keep []DS) string {
 	var parts []string
 	for _, d := range add {
 		parts = append(parts, fmt.Sprintf("add DS %v", d))
@@ -150,6 +150,9 @@ func todoText(add, del []DS) string {
 	}
 	if len(parts) == 0 {
 		return "the parent has the DS set as it must be"
+	}
+	for _, d := range keep {
+		parts = append(parts, fmt.Sprintf("keep DS %v", d))
 	}
 	return "at the parent: " + strings.Join(parts, "; ")
 }

@@ -110,6 +110,7 @@ func (v *visit) turnBack(ctx context.Context) (inv Inventory, err error) {
 			return inv, fmt.Errorf("%w: %v of %s has stopped signing: only going on is safe: `rollover advance --zone %s`", ErrRefused, k, r.Zone, r.Zone)
 		}
 	}
+	r.Unserved = r.Unserved || r.Intent != nil || !fits
 	r.Keys = inv.Keys
 	r.Old, r.New = current(r.Old, inv.Keys), current(r.New, inv.Keys)
 	return inv, nil

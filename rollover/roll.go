@@ -157,6 +157,15 @@ type Roll struct {
 	Differs []string `json:"differs,omitempty"`
 	// Unfit says that some misfit of the dossier holds.
 	Unfit bool `json:"unfit,omitempty"`
+	// Unserved says that the keys were taken over as somebody else left them, so
+	// that the servers may not show them. Unlike is what servers with different key
+	// sets showed in the last look, ServedAnew when the zone was last served anew.
+	Unserved   bool    `json:"unserved,omitempty"`
+	Unlike     string  `json:"unlike,omitempty"`
+	ServedAnew Instant `json:"served_anew,omitzero"`
+
+	// Failing is that the zone fails, or did so lately, as looks have shown it.
+	Failing *Failing `json:"failing,omitempty"`
 
 	// Submission is the last change that was handed to a driver.
 	Submission *Submission `json:"submission,omitempty"`
@@ -253,6 +262,7 @@ type Event struct {
 	Step     string    `json:"step,omitempty"`
 	Text     string    `json:"text"`
 	Reason   string    `json:"reason,omitempty"` // the operator's --reason
+	By       string    `json:"by,omitempty"`     // who gave the order; empty for what advance does by itself
 	Evidence []string  `json:"evidence,omitempty"`
 }
 
@@ -271,6 +281,8 @@ const (
 	EventAdopted   = "adopted"
 	EventRevert    = "revert-requested"
 	EventExcluded  = "server-excluded"
+	EventServed    = "served-anew" // serial, purge and notify without a change of keys
+	EventFails     = "fails"       // the zone fails for validating resolvers, as a look has shown
 	EventTrouble   = "trouble"
 	EventRecovered = "recovered"
 	EventClock     = "clock"

@@ -30,6 +30,7 @@ func (e *Engine) Start(ctx context.Context, o Order) (Report, error) {
 		return Report{}, err
 	}
 	v.event(EventStarted, "", v.roll.beginning())
+	v.events[len(v.events)-1].By = e.By
 	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
 	if err := e.save([]*visit{v}); err != nil {
 		return report, err
@@ -83,7 +84,7 @@ func (v *visit) survey(ctx context.Context) error {
 		return fmt.Errorf("reading the records of %s: %w", v.dossier.Zone, err)
 	}
 	v.dossier.Misfits, v.dossier.Proof = nil, "" // of the rollover before
-	v.dossier.Ledger.forget(v.engine.Now().Wall)
+	v.dossier.Ledger.forget(v.soonest())
 	v.dossier.Ledger.learnContents(contents, v.engine.Now().Wall)
 	sighting, err := v.engine.Observer.Look(ctx, v.thorough())
 	if err != nil {

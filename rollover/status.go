@@ -35,6 +35,7 @@ type Status struct {
 	Command          string          `json:"command"` // the command to type, when somebody must
 	Blocked          *Block          `json:"blocked"`
 	Trouble          *Trouble        `json:"trouble"`
+	Failing          *StatusFailing  `json:"failing"` // what comes first when it is so
 	OperatorAction   *OperatorAction `json:"operator_action"`
 	Submission       *Submission     `json:"submission"` // what a driver said to that
 	OldKeys          []StatusKey     `json:"old_keys"`
@@ -50,6 +51,7 @@ type OperatorAction struct {
 	Action string    `json:"action"` // add-ds, remove-ds or replace-ds
 	Add    []string  `json:"add"`
 	Remove []string  `json:"remove"`
+	Keep   []string  `json:"keep"` // what must stay
 	Since  time.Time `json:"since"`
 }
 
@@ -79,6 +81,8 @@ func Describe(d Dossier, p Policy, now time.Time, explain func(Command) string) 
 	s.OperatorAction = r.operatorAction(p)
 	s.Submission = r.submission(p)
 	s.waiting(r, p, now)
+	s.failing(r)
+	s.undated(r)
 	return s, nil
 }
 
@@ -115,7 +119,7 @@ func (r *Roll) operatorAction(p Policy) *OperatorAction {
 		return nil
 	}
 	add, del := r.parentTodo(p)
-	out := &OperatorAction{Add: records(add), Remove: records(del), Since: r.Ask.Since}
+	out := &OperatorAction{Add: records(add), Remove: records(del), Keep: records(r.Parent(p).Keep), Since: r.Ask.Since}
 	switch {
 	case len(add) > 0 && len(del) > 0:
 		out.Action = "replace-ds"
@@ -236,9 +240,9 @@ func (n Need) command(r *Roll, action *OperatorAction) string {
 		}
 		return fmt.Sprintf("at the registrar: %s (rollover ds --zone %s)", action.sentence(), r.Zone)
 	case ActorParent:
-		return "nothing to type: the parent's servers must agree; if one stays away for good: rollover exclude-server --zone " + r.Zone + " ADDRESS --reason WHY"
+		return "nothing to type: the parent's servers must agree" + n.exclusion(r)
 	case ActorServers:
-		return fmt.Sprintf("nothing, if it was just now: transfers take a moment; else look at that server, and at the transfer to it; a zone of kind Native tells no secondaries (pdnsutil show-zone %s, pdnsutil set-kind %s primary); if it stays away for good: rollover exclude-server --zone %s ADDRESS --reason WHY", r.Zone, r.Zone, r.Zone)
+		return n.spreading(r)
 	}
 	return "nothing: rollover advance from cron goes on by itself"
 }
@@ -250,6 +254,9 @@ func (a OperatorAction) sentence() string {
 	}
 	if len(a.Remove) > 0 {
 		parts = append(parts, "remove DS "+strings.Join(a.Remove, " and DS "))
+	}
+	if len(a.Keep) > 0 {
+		parts = append(parts, "keep DS "+strings.Join(a.Keep, " and DS "))
 	}
 	return strings.Join(parts, ", and ")
 }
@@ -294,6 +301,9 @@ func (r *Roll) warnings(p Policy) []string {
 // unattended warns that nobody runs advance.
 func (r *Roll) unattended(p Policy, now time.Time) []string {
 	silent := now.Sub(r.LastLook.Wall)
+	if r.State == StateActive && silent < -time.Minute {
+		return []string{fmt.Sprintf("the last look was by a clock that was ahead (%s): `rollover advance` makes another one", r.LastLook.Wall.UTC().Format(time.RFC3339))}
+	}
 	if r.State != StateActive || silent <= max(p.MaxGap, 2*p.CheckInterval) {
 		return nil
 	}

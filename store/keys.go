@@ -23,6 +23,7 @@ const (
 
 	keySchema = "schema"
 	keyLast   = "last"
+	keyAhead  = "furthest"
 )
 
 // longestZone is the longest key that is a zone: 253 octets and a dot.

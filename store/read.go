@@ -93,6 +93,44 @@ func (d *DB) Due(now time.Time, limit int) ([]string, error) {
 	return out, nil
 }
 
+// Beyond calls yield with each zone whose next check is after a time, the nearest
+// first, and with the furthest that the wall clock of any saved dossier ever was
+// (zero if none was saved), until it says false. It reads the due index from that
+// time on, and nothing of the zones.
+func (d *DB) Beyond(after time.Time, yield func(zone string, next, furthest time.Time) bool) error {
+	type check struct {
+		zone string
+		next uint64
+	}
+	var found []check
+	var clock []byte
+	first := binary.BigEndian.AppendUint64(nil, stamp(after)+1)
+	err := d.view(func(tx *bbolt.Tx) error {
+		clocks, err := d.bucket(tx, bucketClock)
+		if err != nil {
+			return err
+		}
+		clock = bytes.Clone(clocks.Get([]byte(keyAhead)))
+		return d.walk(tx, first, func(at uint64, zone string) bool {
+			found = append(found, check{zone, at})
+			return true
+		})
+	}, whole(bucketClock), span{bucket: bucketDue, low: first})
+	if err != nil {
+		return fmt.Errorf("reading what is due later: %w", err)
+	}
+	furthest, err := d.decodeClock(clock)
+	if err != nil {
+		return fmt.Errorf("reading the furthest clock: %w", err)
+	}
+	for _, c := range found {
+		if !yield(c.zone, time.Unix(0, int64(c.next)).UTC(), furthest.Wall) {
+			return nil
+		}
+	}
+	return nil
+}
+
 // NextDue is when the next zone is due, false if none will be.
 func (d *DB) NextDue() (time.Time, bool, error) {
 	var next time.Time
@@ -113,22 +151,25 @@ func (d *DB) NextDue() (time.Time, bool, error) {
 // walkDue goes through the due index, oldest first, until yield says false,
 // which it must do at the first key after last.
 func (d *DB) walkDue(last []byte, yield func(at uint64, zone string) bool) error {
-	return d.view(func(tx *bbolt.Tx) error {
-		due, err := d.bucket(tx, bucketDue)
-		if err != nil {
-			return err
+	return d.view(func(tx *bbolt.Tx) error { return d.walk(tx, nil, yield) }, span{bucket: bucketDue, high: last})
+}
+
+// walk goes through the due index from a key on, until yield says false.
+func (d *DB) walk(tx *bbolt.Tx, first []byte, yield func(at uint64, zone string) bool) error {
+	due, err := d.bucket(tx, bucketDue)
+	if err != nil {
+		return err
+	}
+	c := due.Cursor()
+	for k, _ := c.Seek(first); k != nil; k, _ = c.Next() {
+		if len(k) < 9 || len(k) > 8+longestZone || k[0] > 0x7F {
+			return damaged(d.path, "a key of its due index does not decode")
 		}
-		c := due.Cursor()
-		for k, _ := c.First(); k != nil; k, _ = c.Next() {
-			if len(k) < 9 || len(k) > 8+longestZone || k[0] > 0x7F {
-				return damaged(d.path, "a key of its due index does not decode")
-			}
-			if !yield(binary.BigEndian.Uint64(k), string(k[8:])) {
-				return nil
-			}
+		if !yield(binary.BigEndian.Uint64(k), string(k[8:])) {
+			return nil
 		}
-		return nil
-	}, span{bucket: bucketDue, high: last})
+	}
+	return nil
 }
 
 // Headers calls yield with the header of each zone that is remembered, in the

@@ -34,6 +34,7 @@ type batch struct {
 	records []record // one for each zone, in the order of zones
 	lines   uint64
 	clock   rollover.Instant // the newest of the entries
+	ahead   rollover.Instant // the one with the latest wall clock
 }
 
 // Save stores the dossiers and appends their events, all in one transaction:
@@ -63,6 +64,9 @@ func newBatch(entries []rollover.Entry) (batch, error) {
 		b.records = append(b.records, r)
 		if newer(e.Dossier.Clock, b.clock) {
 			b.clock = e.Dossier.Clock
+		}
+		if further(e.Dossier.Clock, b.ahead) {
+			b.ahead = e.Dossier.Clock
 		}
 	}
 	// Within a transaction bbolt does not split its nodes: a key that comes
@@ -138,6 +142,11 @@ func newer(a, b rollover.Instant) bool {
 	return a.Wall.After(b.Wall)
 }
 
+// further says whether the wall clock of a was ahead of that of b.
+func further(a, b rollover.Instant) bool {
+	return !a.IsZero() && (b.IsZero() || a.Wall.After(b.Wall))
+}
+
 func (d *DB) write(tx *bbolt.Tx, b batch) error {
 	if err := d.writeRecords(tx, b.records); err != nil {
 		return err
@@ -148,7 +157,10 @@ func (d *DB) write(tx *bbolt.Tx, b batch) error {
 	if err := d.writeHistory(tx, b); err != nil {
 		return err
 	}
-	return d.writeClock(tx, b.clock)
+	if err := d.writeClock(tx, keyAhead, b.ahead, further); err != nil {
+		return err
+	}
+	return d.writeClock(tx, keyLast, b.clock, newer)
 }
 
 // writeRecords takes each zone out of the due index, as the header that was
@@ -241,18 +253,18 @@ func (d *DB) writeHistory(tx *bbolt.Tx, b batch) error {
 
 // writeClock never goes back: a dossier that is saved for another reason than
 // a look still has the clock of its last one.
-func (d *DB) writeClock(tx *bbolt.Tx, now rollover.Instant) error {
+func (d *DB) writeClock(tx *bbolt.Tx, key string, now rollover.Instant, beyond func(a, b rollover.Instant) bool) error {
 	clock, err := d.bucket(tx, bucketClock)
 	if err != nil {
 		return err
 	}
-	was, err := d.decodeClock(clock.Get([]byte(keyLast)))
-	if err != nil || !newer(now, was) {
+	was, err := d.decodeClock(clock.Get([]byte(key)))
+	if err != nil || !beyond(now, was) {
 		return err
 	}
 	value, err := json.Marshal(now)
 	if err != nil {
 		return fmt.Errorf("saving the clock: %w", err)
 	}
-	return clock.Put([]byte(keyLast), value)
+	return clock.Put([]byte(key), value)
 }

@@ -18,7 +18,10 @@
 //	headers    zone                              Header, see Header for its octets
 //	due        NextCheck (8 octets, ns), zone    nothing
 //	history    zone, 0x00, sequence (8 octets)   JSON of rollover.Event
-//	clock      "last"                            JSON of rollover.Instant
+//	clock      "last", "furthest"                JSON of rollover.Instant
+//
+// The furthest clock is the one with the latest wall clock that was ever saved: it is
+// how a tick by a clock that was ahead stays known whatever is saved afterwards.
 //
 // Numbers are big-endian, so that keys sort as numbers do. Only zones whose
 // rollover is active are in due. A header carries a checksum of all that is

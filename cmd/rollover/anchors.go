@@ -16,9 +16,9 @@ func debianAnchors() []string { return []string{"/usr/share/dns/root.ds", defaul
 const defaultAnchors = "/usr/share/dns/root.key"
 
 // loadAnchors reads the trust anchors: from the file that was named, which
-// must be there; by default from where Debian keeps them, else those built in.
+// must be there, whatever its name is; by default from where Debian keeps them, else those built in.
 func loadAnchors(path string) (chain.Anchors, error) {
-	if path != defaultAnchors {
+	if path != "" {
 		return readAnchors(path)
 	}
 	for _, path := range debianAnchors() {

@@ -199,14 +199,14 @@ func takenBack(t *testing.T, r *registry, all []string) {
 	}
 	_, cdnskey := r.consistent(all[1])
 	h.witnessed(all, func() {
-		h.must("unsign", all[1])
+		h.must("unsign", all[1], "--yes")
 		h.until("asked for none", all[1:], h.advance, accepted)
 		r.says(all[1], "0 0 0 00", "0 3 0 AA==")
 		h.must("revert", all[1])
 		h.until("back", all[1:], h.advance, func(s rollover.Status) bool { return s.State == rollover.StateCancelled })
 		r.says(all[1], ours[0], cdnskey[0])
 		for _, zone := range all {
-			h.must("unsign", zone)
+			h.must("unsign", zone, "--yes")
 		}
 		h.until("unsigned", all, func() {
 			h.advance()

@@ -31,6 +31,7 @@ func (m *mouth) adopt(c *cli.Context) error {
 		return err
 	}
 	defer w.close()
+	m.doubt(c, w, name)
 	if c.Bool("dry-run") {
 		d, err := w.engine.PrepareAdoption(c.Context, name)
 		if err != nil {
@@ -38,7 +39,7 @@ func (m *mouth) adopt(c *cli.Context) error {
 		}
 		return m.planOf(c, w, d)
 	}
-	w.engine.Tell = m.transitions(c)
+	w.engine.Tell, w.engine.By = m.transitions(c), who()
 	var report rollover.Report
 	err = w.locked(c.Context, func() error {
 		report, err = w.engine.Adopt(c.Context, name)

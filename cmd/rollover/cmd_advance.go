@@ -10,7 +10,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rollover/rollover"
-	"rollover/store"
 )
 
 func (m *mouth) advanceCommand() *cli.Command {
@@ -136,23 +135,21 @@ func (w *world) named(names []string) ([]string, error) {
 	return names, err
 }
 
-// due is the zones whose next look is due. If the last tick was by a clock that
-// showed the future, what it set means nothing, and every active one is due.
+// due is the zones whose next look is due: by what was set for them, or because
+// that was set by a clock that was ahead.
 func (w *world) due() ([]string, error) {
 	now := time.Now()
-	last, err := w.db.Clock()
-	if err != nil || !last.Wall.After(now.Add(time.Minute)) {
-		due, dueErr := w.db.Due(now, 0)
-		return due, errors.Join(err, dueErr)
+	due, err := w.db.Due(now, 0)
+	if err != nil {
+		return nil, err
 	}
-	var active []string
-	err = w.db.Headers(func(h store.Header) bool {
-		if h.State == rollover.StateActive {
-			active = append(active, h.Zone)
+	err = w.db.Beyond(now.Add(w.config.soonestLook()), func(zone string, next, furthest time.Time) bool {
+		if w.config.zonePolicy(zone).Due(next, furthest, now) {
+			due = append(due, zone)
 		}
 		return true
 	})
-	return active, err
+	return due, err
 }
 
 // transitions prints a line for each thing that happened.
@@ -163,7 +160,7 @@ func (m *mouth) transitions(c *cli.Context) func(rollover.Event) {
 			fmt.Fprintf(m.err, "%s blocked at step %s: %s\n", e.Zone, orNone(e.Step), e.Text)
 		case rollover.EventDSFailed:
 			fmt.Fprintf(m.err, "%s %s\n", e.Zone, plain(e.Text))
-		case rollover.EventGone:
+		case rollover.EventGone, rollover.EventFails:
 			fmt.Fprintf(m.err, "%s %s\n", e.Zone, plain(e.Text))
 		case rollover.EventTrouble:
 			// told as the failure of the tick

@@ -51,8 +51,11 @@ func (m *mouth) history(c *cli.Context) error {
 
 func (m *mouth) eventText(e rollover.Event, verbose bool) {
 	reason := ""
+	if e.By != "" {
+		reason = " (by " + e.By + ")"
+	}
 	if e.Reason != "" {
-		reason = " (reason: " + e.Reason + ")"
+		reason += " (reason: " + e.Reason + ")"
 	}
 	fmt.Fprintf(m.out, "%s %s %-15s %s\n", stamp(e.At), e.Zone, e.Event, plain(e.Text+reason))
 	if verbose {

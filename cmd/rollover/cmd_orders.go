@@ -38,13 +38,17 @@ func (m *mouth) resumeCommand() *cli.Command {
 func (m *mouth) cancelCommand() *cli.Command {
 	command := m.orderCommand("cancel", "take a rollover back while nothing was taken away", func(c *cli.Context, w *world, zone string) error {
 		if c.Bool("abandon") {
+			if err := m.assent(c, "abandoning the rollover of "+zone, "abandoning", zone,
+				"keys and DS stay as they are, half done as that may be, and nobody goes on with it"); err != nil {
+				return err
+			}
 			return w.engine.Abandon(zone, c.String("reason"))
 		}
 		return w.engine.CancelOrder(c.Context, back(c, zone))
 	})
 	command.Description = "The DS of the new key is withdrawn first, if it was asked for, then the new key removed; advance does it step by step.\n" +
 		"--abandon ends the rollover at once and leaves keys and DS as they are."
-	command.Flags = append(command.Flags, &cli.BoolFlag{Name: "abandon", Usage: "touch nothing: leave keys and DS as they are"}, unchangedFlag())
+	command.Flags = append(command.Flags, &cli.BoolFlag{Name: "abandon", Usage: "touch nothing: leave keys and DS as they are"}, unchangedFlag(), &cli.BoolFlag{Name: "yes", Usage: "do not ask back before --abandon"})
 	return command
 }
 
@@ -87,7 +91,7 @@ func (m *mouth) order(c *cli.Context, do func(*world) error) error {
 		return err
 	}
 	defer w.close()
-	w.engine.Tell = m.hear(c, w)
+	w.engine.Tell, w.engine.By = m.hear(c, w), who()
 	return w.locked(c.Context, func() error {
 		defer m.deliver(c, w, nil)
 		return do(w)
@@ -100,7 +104,7 @@ func (m *mouth) excludeCommand() *cli.Command {
 		Usage:     "do not ask one server of a zone any more; it is recorded",
 		ArgsUsage: "[ZONE] ADDRESS",
 		Description: "ADDRESS is an address, an address:port or a name as status prints it. Caches that ask that server are not looked after\n" +
-			"any more: exclude only what is switched off for good. --undo asks it again.",
+			"any more: exclude only what is switched off for good. What is no server of the zone or its parent is refused. --undo asks it again.",
 		Flags:  []cli.Flag{zoneFlag(), reasonFlag(), &cli.BoolFlag{Name: "undo", Usage: "ask it again"}},
 		Action: m.exclude,
 	}
@@ -126,6 +130,6 @@ func (m *mouth) exclude(c *cli.Context) error {
 		if c.Bool("undo") {
 			return w.engine.Include(zone, words[0], c.String("reason"))
 		}
-		return w.engine.Exclude(zone, words[0], c.String("reason"))
+		return w.engine.ExcludeOrder(c.Context, zone, words[0], c.String("reason"))
 	})
 }

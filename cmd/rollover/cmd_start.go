@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/urfave/cli/v2"
 
 	"rollover/rollover"
@@ -42,7 +44,7 @@ func beginFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print the plan and change nothing"},
 		&cli.BoolFlag{Name: "wait", Usage: "stay until done, with a live view"},
-		&cli.BoolFlag{Name: "yes", Usage: "do not ask back before an urgent rollover"},
+		&cli.BoolFlag{Name: "yes", Usage: "do not ask back, which an urgent rollover and unsign do"},
 	}
 }
 
@@ -90,12 +92,21 @@ func (m *mouth) begin(c *cli.Context, o rollover.Order) error {
 		return err
 	}
 	defer w.close()
+	m.doubt(c, w, o.Zone)
 	if o.Urgent {
 		if err := m.confirm(c, w, o); err != nil {
 			return err
 		}
 	}
-	w.engine.Tell = m.hear(c, w)
+	if o.Type == "unsign" {
+		if _, err := w.engine.Prepare(c.Context, o); errors.Is(err, rollover.ErrRefused) {
+			return err // nothing to ask for
+		}
+		if err := m.assent(c, "taking "+o.Zone+" back to unsigned", "unsigning", o.Zone, "the DS is asked for to be removed, and then all keys are, for good: to sign again makes new ones"); err != nil {
+			return err
+		}
+	}
+	w.engine.Tell, w.engine.By = m.hear(c, w), who()
 	var report rollover.Report
 	err = w.locked(c.Context, func() error {
 		report, err = w.engine.Start(c.Context, o)
@@ -137,6 +148,7 @@ func (m *mouth) plan(c *cli.Context, o rollover.Order) error {
 		return err
 	}
 	defer w.close()
+	m.doubt(c, w, o.Zone)
 	d, err := w.db.Load(o.Zone)
 	if err != nil {
 		return err

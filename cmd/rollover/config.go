@@ -81,7 +81,7 @@ func defaults() config {
 			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Controls: [][]string{}, Shells: []string{"ssh"}, Timeout: duration(time.Minute),
 		},
 		DNS: dnsConfig{
-			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, TrustAnchors: defaultAnchors, Timeout: duration(5 * time.Second),
+			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, Timeout: duration(5 * time.Second),
 		},
 		DS: defaultDS(), Notify: defaultNotify(),
 	}
@@ -116,6 +116,9 @@ func loadConfig(path string) (config, error) {
 
 // decode takes in what the text of a configuration file sets.
 func (c *config) decode(raw []byte) error {
+	if err := unitless(raw); err != nil {
+		return err
+	}
 	decoder := toml.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
 	return decoder.Decode(c)
@@ -288,17 +291,33 @@ func set[T any](field *T, value *T) {
 // setting is what the configuration says of a zone: the entry of its own name,
 // else the longest pattern that fits, else the defaults.
 func (c config) setting(zone string) rollover.Setting {
-	best := c.entry(zone)
-	p, err := c.policy(best.Policy)
-	if err != nil {
-		p = rollover.DefaultPolicy() // checkZones has excluded that
-	}
+	best, p := c.entry(zone), c.zonePolicy(zone)
 	ds := c.ds(best)
 	p.CDS = *ds.Driver == driverCDS
 	return rollover.Setting{
 		Driver: *ds.Driver, Resubmit: time.Duration(*ds.Resubmit),
 		Policy: p, Servers: best.Servers, ServersOnly: best.ServersOnly, ParentServers: best.ParentServers, Exclude: best.Exclude,
 	}
+}
+
+// zonePolicy is the policy of a zone.
+func (c config) zonePolicy(zone string) rollover.Policy {
+	p, err := c.policy(c.entry(zone).Policy)
+	if err != nil {
+		return rollover.DefaultPolicy() // checkZones has excluded that
+	}
+	return p
+}
+
+// soonestLook is the shortest check interval of any policy.
+func (c config) soonestLook() time.Duration {
+	out := c.zonePolicy("").CheckInterval
+	for name := range c.Policy {
+		if p, err := c.policy(name); err == nil {
+			out = min(out, p.CheckInterval)
+		}
+	}
+	return out
 }
 
 // entry is the entry that counts for a zone; an empty one if none fits.

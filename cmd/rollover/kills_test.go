@@ -288,7 +288,7 @@ func TestEveryKindKilled(t *testing.T) {
 		},
 		"signings": {
 			{lab: zone("first", lab.Unsigned, 2, 1), order: []string{"sign", "--to", "split"}, want: "256/13 257/13", made: 2},
-			{lab: zone("last", lab.CSK, 1, 2), order: []string{"unsign"}},
+			{lab: zone("last", lab.CSK, 1, 2), order: []string{"unsign", "--yes"}},
 			{lab: zone("zsk", lab.Split, 2, 1), order: []string{"start", "--type", "zsk", "--method", "double-signature"}, want: "256/13 257/13", made: 1},
 			{lab: zone("ksk", lab.Split, 1, 2), order: []string{"start", "--type", "ksk", "--method", "double-rrset"}, want: "256/13 257/13", made: 1},
 		},
@@ -322,7 +322,7 @@ func TestCDSDriverKilled(t *testing.T) {
 	first, last, ksk := "first.lab.test.", "last.lab.test.", "ksk.lab.test."
 	zones := []doomed{
 		{lab: lab.Zone{Name: first, Layout: lab.Unsigned, TTL: 2, Minimum: 1, SOATTL: 1}, order: []string{"sign"}, want: "257/13", made: 1},
-		{lab: lab.Zone{Name: last, Layout: lab.CSK, TTL: 1, Minimum: 2, SOATTL: 1}, order: []string{"unsign"}},
+		{lab: lab.Zone{Name: last, Layout: lab.CSK, TTL: 1, Minimum: 2, SOATTL: 1}, order: []string{"unsign", "--yes"}},
 		{lab: lab.Zone{Name: ksk, Layout: lab.Split, TTL: 1, Minimum: 2, SOATTL: 1}, order: []string{"start", "--type", "ksk"}, want: "256/13 257/13", made: 1},
 	}
 	registry := newlySigned(t, zones[0].lab, zones[1].lab, zones[2].lab)

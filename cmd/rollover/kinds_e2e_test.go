@@ -101,8 +101,8 @@ func TestSigningsEndToEnd(t *testing.T) {
 	h.witnessed(all, func() {
 		h.must("sign", all[0])
 		h.must("sign", all[1], "--to", "split", "--algorithm", "ed25519")
-		h.must("unsign", all[2])
-		h.must("unsign", all[3])
+		h.must("unsign", all[2], "--yes")
+		h.must("unsign", all[3], "--yes")
 		h.until("done", all, h.advance, done)
 	})
 	for i, want := range []string{"257/13", "256/15 257/15", "", ""} {

@@ -109,8 +109,10 @@ func (m *mouth) post(ctx context.Context, w *world, channels []channel, fill fun
 	}
 	var taken map[string][]rollover.Notice
 	damage, err := store.UpdateOutbox(w.config.State, func(box *rollover.Outbox) error {
+		box.Rewind(time.Now(), time.Duration(w.config.Notify.Repeat))
 		err := fill(box, func(n rollover.Notice) {
-			if slices.Contains(w.config.Notify.Events, n.Event) {
+			step := n.Event == rollover.NoticeRescued && slices.Contains(w.config.Notify.Events, rollover.NoticeStep) // as it was told once
+			if step || slices.Contains(w.config.Notify.Events, n.Event) {
 				box.Queue(n, names, time.Now())
 			}
 		})

@@ -33,6 +33,19 @@ func (m *mouth) confirm(c *cli.Context, w *world, o rollover.Order) error {
 	return m.agreed(os.Stdin, o.Zone)
 }
 
+// assent asks back before what cannot be taken back: on a terminal for the name of
+// the zone, elsewhere for --yes.
+func (m *mouth) assent(c *cli.Context, what, doing, zone, means string) error {
+	switch {
+	case c.Bool("yes"):
+		return nil
+	case !term.IsTerminal(int(os.Stdin.Fd())):
+		return usage("%s %s needs --yes when nobody can be asked: %s", doing, zone, means)
+	}
+	fmt.Fprintf(m.err, "%s: %s\n", what, means)
+	return m.agreed(os.Stdin, zone)
+}
+
 // agreed asks for the name of the zone, which nobody types by accident.
 func (m *mouth) agreed(in io.Reader, zone string) error {
 	fmt.Fprintf(m.err, "type the name of the zone to go on: ")

@@ -64,6 +64,9 @@ func (t *table) print(w io.Writer) {
 // statusText tells one rollover in full.
 func (m *mouth) statusText(s rollover.Status, p rollover.Policy) {
 	line := func(label, text string) { fmt.Fprintf(m.out, "  %-12s %s\n", label, plain(text)) }
+	if s.Failing != nil {
+		fmt.Fprintf(m.out, "%s  %s\n", s.Zone, plain(s.Failing.Sentence()))
+	}
 	urgent := ""
 	if s.Urgent {
 		urgent = ", urgent"
@@ -82,7 +85,7 @@ func (m *mouth) statusText(s rollover.Status, p rollover.Policy) {
 		line("seen since", stamp(*s.SeenEverywhereAt)+" on every server")
 	}
 	if s.NotBefore != nil {
-		line("not before", fmt.Sprintf("%s (in %s), if all goes well", stamp(*s.NotBefore), span(time.Until(*s.NotBefore))))
+		line("not before", notBefore(s))
 	}
 	if s.Command != "" {
 		line("what to do", s.Command)
@@ -100,6 +103,16 @@ func (m *mouth) statusText(s rollover.Status, p rollover.Policy) {
 	m.planText(s, p)
 }
 
+// notBefore is when the next step can come at the earliest: where somebody has to act
+// yet, if all goes well.
+func notBefore(s rollover.Status) string {
+	out := fmt.Sprintf("%s (in %s)", stamp(*s.NotBefore), span(time.Until(*s.NotBefore)))
+	if s.SeenEverywhereAt == nil {
+		out += ", if all goes well"
+	}
+	return out
+}
+
 func stepText(s rollover.Status) string {
 	if s.Step == "" {
 		return fmt.Sprintf("none yet (%s)", s.Phase)
@@ -115,6 +128,9 @@ func (m *mouth) actionText(s rollover.Status) {
 		}
 		for _, d := range a.Remove {
 			fmt.Fprintf(m.out, "    remove  %s IN DS %s\n", s.Zone, d)
+		}
+		for _, d := range a.Keep {
+			fmt.Fprintf(m.out, "    keep    %s IN DS %s\n", s.Zone, d)
 		}
 	}
 }

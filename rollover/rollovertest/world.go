@@ -91,6 +91,7 @@ type version struct {
 	Signers []rollover.DNSKEY
 	DS      []rollover.DS
 	TTL     time.Duration
+	Serial  uint32 // of data
 }
 
 type cached struct {
@@ -197,7 +198,7 @@ func (w *World) publishZone() {
 // without an active key is not signed, whatever is published.
 func (w *World) transfer(ns string) {
 	dnskey := version{Record: rollover.RecordDNSKEY, TTL: w.TTL.DNSKEY}
-	data := version{Record: rollover.RecordData, TTL: w.TTL.Data}
+	data := version{Record: rollover.RecordData, TTL: w.TTL.Data, Serial: w.serial}
 	signed := slices.ContainsFunc(w.Keys, func(k rollover.Key) bool { return k.Active })
 	for _, k := range w.Keys {
 		role := rollover.RoleOf(w.Keys, k)
@@ -574,9 +575,8 @@ func (w *World) BumpSerial(context.Context, string) (uint32, error) {
 	err := w.io(func() {
 		w.serial++
 		w.Log = append(w.Log, "increase-serial")
-		if w.Transfers {
-			w.transfer("ns2")
-		}
+		w.transfer("ns1")
+		w.transfer("ns2")
 	})
 	return w.serial, err
 }
@@ -636,7 +636,7 @@ func (w *World) ask(name string, records []rollover.Record) rollover.ServerSight
 		case record == rollover.RecordDNSKEY && out.Role == rollover.RoleChild:
 			out.DNSKEY = &rollover.KeyVersion{Keys: v.Keys, Signers: v.Signers, TTL: ttl(v), Expires: w.expiry()}
 		case record == rollover.RecordData && out.Role == rollover.RoleChild:
-			out.Data, out.Serial = &rollover.DataVersion{Signers: v.Signers, TTL: ttl(v), Expires: w.expiry()}, w.serial
+			out.Data, out.Serial = &rollover.DataVersion{Signers: v.Signers, TTL: ttl(v), Expires: w.expiry()}, v.Serial
 			for _, k := range v.Signers {
 				out.Data.Traces = append(out.Data.Traces, rollover.Signature{Tag: k.Tag(), Algorithm: k.Algorithm})
 			}
