@@ -41,7 +41,7 @@ func atGate(t *testing.T, w *rollovertest.World, p rollover.Policy, change func(
 	return looks, report
 }
 
-func validated() rollover.Policy {
+func byProof() rollover.Policy {
 	p := tight()
 	p.Evidence = rollover.EvidenceValidated
 	return p
@@ -65,8 +65,8 @@ func TestTheLastLookDecides(t *testing.T) {
 		change func(*rollover.Sighting) error
 		says   string
 	}{
-		"a DS set from before": {validated(), parent(func(v *rollover.DSVersion) { v.Standing.Signed = v.Standing.Signed.Add(-24 * time.Hour) }), "replays an older DS set"},
-		"a DS set without proof": {validated(), parent(func(v *rollover.DSVersion) {
+		"a DS set from before": {byProof(), parent(func(v *rollover.DSVersion) { v.Standing.Signed = v.Standing.Signed.Add(-24 * time.Hour) }), "replays an older DS set"},
+		"a DS set without proof": {byProof(), parent(func(v *rollover.DSVersion) {
 			v.Standing.Security, v.Standing.Why = rollover.Indeterminate, "no answer from the root"
 		}), "no answer from the root"},
 		"no TCP": {tight(), func(s *rollover.Sighting) error {
@@ -102,7 +102,7 @@ func TestAGateThatCannotLook(t *testing.T) {
 
 // A DS set without proof does not stop a rollover that the parent has no part in.
 func TestAGateDoesNotAskTheParentInVain(t *testing.T) {
-	w, p := rollovertest.New("split", unequal), validated()
+	w, p := rollovertest.New("split", unequal), byProof()
 	start(t, w, p, rollover.Order{Type: "zsk"})
 	for range 200 {
 		atGate(t, w, p, func(s *rollover.Sighting) error {
@@ -200,11 +200,11 @@ func TestWhichDSSetsMayBeCached(t *testing.T) {
 		standing func(*rollovertest.World) *rollover.Standing
 		counts   bool
 	}{
-		"secure":        {validated(), func(w *rollovertest.World) *rollover.Standing { return proven(w, 0) }, true},
-		"replayed":      {validated(), func(w *rollovertest.World) *rollover.Standing { return proven(w, 24*time.Hour) }, true},
-		"bogus":         {validated(), func(*rollovertest.World) *rollover.Standing { return &rollover.Standing{Security: rollover.Bogus} }, false},
-		"insecure":      {validated(), func(*rollovertest.World) *rollover.Standing { return &rollover.Standing{Security: rollover.Insecure} }, false},
-		"not validated": {validated(), func(*rollovertest.World) *rollover.Standing { return nil }, false},
+		"secure":        {byProof(), func(w *rollovertest.World) *rollover.Standing { return proven(w, 0) }, true},
+		"replayed":      {byProof(), func(w *rollovertest.World) *rollover.Standing { return proven(w, 24*time.Hour) }, true},
+		"bogus":         {byProof(), func(*rollovertest.World) *rollover.Standing { return &rollover.Standing{Security: rollover.Bogus} }, false},
+		"insecure":      {byProof(), func(*rollovertest.World) *rollover.Standing { return &rollover.Standing{Security: rollover.Insecure} }, false},
+		"not validated": {byProof(), func(*rollovertest.World) *rollover.Standing { return nil }, false},
 		"plain":         {tight(), func(*rollovertest.World) *rollover.Standing { return nil }, true},
 	} {
 		w := rollovertest.New("split", unequal)

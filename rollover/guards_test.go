@@ -544,7 +544,7 @@ func kindNamed(t *testing.T, name string) rollover.Kind {
 // A replayed DS set loses what was earned, although it has all that is waited
 // for: what the server has now is not known.
 func TestAReplayLosesWhatWasEarned(t *testing.T) {
-	w, p := bareWorld("split", unequal), validated()
+	w, p := bareWorld("split", unequal), byProof()
 	start(t, w, p, rollover.Order{Type: "ksk"})
 	toStep(t, w, p, "submit")
 	w.ServeParent(p)
