@@ -272,10 +272,11 @@ func (v *visit) tellFitness(was, now []Misfit) {
 
 // publishes says whether PowerDNS makes no CDS records while the parent is asked
 // in another way: the parent may do by itself what nobody wants. It is asked each
-// time the keys are read for a step; a rescue is not held up by it.
+// time the keys are read for a step; a rescue is not held up by it, nor is a zone
+// that gets its first keys or loses its last, whose CDS records are retracted.
 func (v *visit) publishes(inv Inventory, step Step) bool {
 	kind, err := v.kind()
-	if err != nil || v.setting.Policy.CDS || v.entering.GoOn != "" {
+	if err != nil || v.setting.Policy.CDS || kind.oneSided() || v.entering.GoOn != "" {
 		return true
 	}
 	var found []Misfit

@@ -245,6 +245,13 @@ func TestServersInTheMiddle(t *testing.T) {
 	stays(t, w, p, 60, asItIs)
 	says(t, w, p, "the configuration excludes ns2")
 	says(t, w, p, "the configuration says servers_only = true")
+	d, err := w.Load(rollovertest.Zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Engine(p).Question(d).ServersOnly {
+		t.Error("it does not ask the servers of the delegation any more")
+	}
 	if err := accept(w, p); err != nil {
 		t.Fatal(err)
 	}
