@@ -227,12 +227,12 @@ func TestNoDSOfAnOldAlgorithmIsKept(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.Servers[i].DS = &rollover.DSVersion{Set: []rollover.DS{d}, TTL: v.TTL}
+				s.Servers[i].DS = &rollover.DSVersion{Set: append([]rollover.DS{d}, v.Set...), TTL: v.TTL}
 			}
 		}
 	})
 	todo := w.Roll().Parent(p)
-	if n := w.Roll().Need; n == nil || !n.Gone || len(todo.Keep) > 0 || len(todo.Add) != 1 || len(todo.Remove) != 1 {
+	if n := w.Roll().Need; n == nil || !n.Gone || len(todo.Keep) != 1 || len(todo.Add) != 0 || len(todo.Remove) != 1 || todo.Remove[0].Tag != old.Tag {
 		t.Errorf("need %+v; at the parent keep %v, add %v, remove %v", n, todo.Keep, todo.Add, todo.Remove)
 	}
 }

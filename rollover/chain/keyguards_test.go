@@ -158,7 +158,7 @@ func TestWhatADSSetProves(t *testing.T) {
 		"SHA-256 before a wrong SHA-1":            {Trust{DS: []rollover.DS{ds(2), ds(1, typo)}}, rollover.Secure, ""},
 		"a digest that nobody knows":              {Trust{DS: []rollover.DS{ds(2, func(d *rollover.DS) { d.DigestType = 3 })}}, rollover.Indeterminate, CodeUncheckable},
 		"SHA-1 beside a digest that nobody knows": {Trust{DS: []rollover.DS{ds(1), ds(2, func(d *rollover.DS) { d.DigestType = 3 })}}, rollover.Secure, ""},
-		"an algorithm that nobody knows":          {Trust{DS: []rollover.DS{ds(2, func(d *rollover.DS) { d.Algorithm = 200 })}}, rollover.Indeterminate, CodeUncheckable},
+		"an algorithm that nobody knows":          {Trust{DS: []rollover.DS{ds(2, func(d *rollover.DS) { d.Algorithm = 200 })}}, rollover.Insecure, CodeUnknownDS},
 		"another tag":                             {Trust{DS: []rollover.DS{ds(2, func(d *rollover.DS) { d.Tag++ })}}, rollover.Bogus, CodeDSMismatch},
 		"another algorithm":                       {Trust{DS: []rollover.DS{ds(2, func(d *rollover.DS) { d.Algorithm = dns.RSASHA256 })}}, rollover.Bogus, CodeAlgorithm},
 		"another key and algorithm":               {Trust{DS: []rollover.DS{{Tag: 1, Algorithm: dns.RSASHA256, DigestType: 2, Digest: "AB"}}}, rollover.Bogus, CodeAlgorithm},
