@@ -457,6 +457,7 @@ func (v *visit) evidence(step Step) []string {
 func (v *visit) asked(step Step) {
 	for _, a := range step.Actions {
 		if a.Verb == askParent {
+			v.roll.Before = nil // the answers were compared, and are not needed any more
 			v.roll.Ask, v.roll.Submission = &Ask{Sides: a.Sides, Since: v.roll.StepEnteredAt}, nil
 			add, del := v.roll.parentTodo(v.setting.Policy)
 			v.event(EventDSNeeded, step.Name, todoText(add, del, v.roll.Parent(v.setting.Policy).Keep))
@@ -470,7 +471,14 @@ func (v *visit) finish(kind Kind) {
 	r.Phase, r.EndedAt, v.ended = PhaseFinished, r.StepEnteredAt, true
 	if kind.back() {
 		r.State = StateCancelled
-		v.event(EventCancelled, r.Step, "taken back: the zone has its old keys as before")
+		text := "taken back: the zone has its old keys as before"
+		if r.Type == "sign" {
+			text = "taken back: the zone has no keys, as before"
+		}
+		if left := r.leaves(); left != "" {
+			text += "; " + left
+		}
+		v.event(EventCancelled, r.Step, text)
 		return
 	}
 	r.State = StateDone

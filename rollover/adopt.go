@@ -113,6 +113,9 @@ func (v *visit) adopt(f adoption, inv Inventory) error {
 	if err := v.setting.Policy.fitsCDS(inv, kind); err != nil {
 		return err
 	}
+	if err := v.setting.Policy.unannounced(*v.sighting, kind); err != nil {
+		return err
+	}
 	now := v.engine.Now().Wall
 	seen := v.roll
 	*v.roll = Roll{

@@ -74,20 +74,48 @@ func (p Policy) fitsCDS(inv Inventory, kind Kind) error {
 		return nil
 	}
 	for _, meta := range []string{"PUBLISH-CDS", "PUBLISH-CDNSKEY"} {
-		why := ""
-		switch value := inv.Metadata[meta]; {
-		case len(value) == 0:
+		value := inv.Metadata[meta]
+		if len(value) == 0 {
 			continue
-		case kind.Type == "sign":
-			why = "so the parent may take a first DS from the zone before caches are ready for it"
-		case slices.Contains(value, "0") && kind.Type != "unsign":
-			why = "to 0, which asks the parent to remove the DS set (RFC 8078 section 4)"
-		case !p.CDS:
-			why = "so the parent may change the DS set by itself while it is also changed by hand"
-		default:
+		}
+		why := p.harmfulCDS(kind, slices.Contains(value, "0"))
+		if why == "" {
 			continue
 		}
 		return fmt.Errorf("%w: %s has %s set, %s: `pdnsutil unset-%s %s` first", ErrRefused, inv.Zone, meta, why, strings.ToLower(meta), inv.Zone)
+	}
+	return nil
+}
+
+// harmfulCDS is why CDS records must not be served when a kind begins; empty if
+// they may. removes says that they ask for no DS at all.
+func (p Policy) harmfulCDS(kind Kind, removes bool) string {
+	switch {
+	case kind.Type == "sign":
+		return "so the parent may take a first DS from the zone before caches are ready for it"
+	case removes && kind.Type != "unsign":
+		return "to 0, which asks the parent to remove the DS set (RFC 8078 section 4)"
+	case !p.CDS:
+		return "so the parent may change the DS set by itself while it is also changed by hand"
+	}
+	return ""
+}
+
+// unannounced refuses to begin where a name server serves CDS or CDNSKEY records
+// that would have the parent do what nobody wants, whatever PowerDNS was told for
+// the zone: by default for all zones, or by records in the zone itself.
+func (p Policy) unannounced(s Sighting, kind Kind) error {
+	if !kind.signsKeys() {
+		return nil
+	}
+	for _, o := range s.relevant(RecordDNSKEY) {
+		for _, record := range o.Announces {
+			removes := strings.HasSuffix(record, " 0 0 0 00") || strings.HasSuffix(record, " 0 3 0 AA==")
+			if why := p.harmfulCDS(kind, removes); why != "" {
+				return fmt.Errorf("%w: %s serves %s of %s, %s, and the zone has no metadata for that: look for default-publish-cds and default-publish-cdnskey in pdns.conf, take them out and restart pdns_server, or for such a record in the zone's own (pdnsutil list-zone %s); or set driver = \"cds\" if the parent follows them",
+					ErrRefused, o.Server, record, s.Zone, why, bare(s.Zone))
+			}
+		}
 	}
 	return nil
 }

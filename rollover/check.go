@@ -37,6 +37,9 @@ type RunningRollover struct {
 type ParentDSMatch struct {
 	Server string `json:"server"`
 	Match  string `json:"match"` // ok, missing, stale or unreachable
+	// NoDS says what the server has in the place of a DS set that is missing;
+	// empty where that is not known.
+	NoDS NoDS `json:"no_ds,omitempty"`
 }
 
 // Check examines a zone by one complete look at it. What the plan of a running
@@ -167,7 +170,7 @@ func (s Sighting) parentMatch() []ParentDSMatch {
 		case v.DS == nil:
 			m.Match = "unreachable"
 		case len(v.DS.Set) == 0:
-			m.Match = "missing"
+			m.Match, m.NoDS = "missing", v.DS.NoDS
 		case slices.ContainsFunc(s.relevant(RecordDNSKEY), func(o ServerSighting) bool { return o.DNSKEY != nil && !Chained(s.Zone, v.DS.Set, *o.DNSKEY) }):
 			m.Match = "stale"
 		}

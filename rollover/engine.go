@@ -242,6 +242,7 @@ type visit struct {
 	// anew is why the zone is served anew in this round, empty if it is not, and
 	// anewKind its kind, which says whether secondaries transfer it.
 	anew, anewKind string
+	order          Order // what start was asked for
 }
 
 func (e *Engine) visit(d Dossier) *visit {
@@ -328,7 +329,7 @@ func (v *visit) observe(ctx context.Context) {
 	v.describe(sighting)
 	v.watch(kind, sighting)
 	v.fails(sighting)
-	verdict = v.reread(ctx, kind, sighting, v.gated(ctx, verdict))
+	verdict = v.compared(ctx, kind, v.reread(ctx, kind, sighting, v.gated(ctx, verdict)))
 	if v.err != nil {
 		return
 	}
@@ -585,6 +586,7 @@ func (v *visit) describe(s Sighting) {
 	r.Servers = servers
 	if believed := s.believed(v.setting.Policy); slices.ContainsFunc(believed.Servers, func(o ServerSighting) bool { return o.DS != nil }) {
 		r.DSSeen = believed.dsSeen() // when nobody answers, what was seen last stands
+		r.Undelegated = s.undelegated()
 	}
 }
 
@@ -597,6 +599,9 @@ func (r *Roll) serverState(o ServerSighting) ServerState {
 	case o.Unknown != "":
 	case o.Role == RoleParent && o.DS != nil:
 		state.Detail = "DS " + tags(o.DS.Set) + o.DS.standing()
+		if text := o.DS.undelegated(r.Zone); text != "" {
+			state.Detail += ": " + text
+		}
 	case o.DNSKEY != nil:
 		state.Detail = "DNSKEY " + keyTags(o.DNSKEY.Keys) + ", signed by " + keyTags(o.DNSKEY.Signers)
 	}

@@ -185,9 +185,12 @@ func (n Need) stopped() string {
 		}
 		words += f.String()
 	}
-	what := "takes something away"
-	if n.Adds {
-		what = "asks for the first DS"
+	what := "which takes something away"
+	switch {
+	case n.Findings[0].Code == FindingAnswers:
+		what = "since answers are not what they were before the zone was signed"
+	case n.Adds:
+		what = "which asks for the first DS"
 	}
-	return fmt.Sprintf("you, before step %q, which %s: %s", n.Next, what, words)
+	return fmt.Sprintf("you, before step %q, %s: %s", n.Next, what, words)
 }

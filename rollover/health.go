@@ -90,6 +90,7 @@ func (e *examination) parents() {
 			continue
 		}
 		e.proven(v)
+		e.delegated(v)
 		if first == nil {
 			first = v.DS
 		} else if !slices.Equal(sorted(first.Set), sorted(v.DS.Set)) {
@@ -116,6 +117,20 @@ func (e *examination) proven(v ServerSighting) {
 		severity = SeverityCritical
 	}
 	e.add(FindingUnproven, severity, v.Server, why, "rollover trace "+e.sighting.Zone)
+}
+
+// delegated finds a parent that does not delegate the zone. One that proves it
+// makes every validator fail, whether the zone is signed or not.
+func (e *examination) delegated(v ServerSighting) {
+	text := v.DS.undelegated(e.sighting.Zone)
+	if text == "" {
+		return
+	}
+	severity := SeverityWarning
+	if v.DS.Denied {
+		severity = SeverityCritical
+	}
+	e.add(FindingUndelegated, severity, v.Server, text, "a DS comes after that, if the zone is signed")
 }
 
 func (e *examination) digests(v ServerSighting) {
@@ -159,6 +174,7 @@ func (e *examination) children() {
 	}
 	secured := len(e.sighting.Anchor) > 0 || slices.ContainsFunc(sets, func(set []DS) bool { return len(set) > 0 })
 	switch {
+	case e.sighting.undelegated() != "": // which is told, and comes first
 	case signed && !secured && len(sets) > 0:
 		e.add(FindingNoDS, SeverityWarning, Server{}, "the zone is signed, and the parent has no DS for it: nobody validates it", "hand the DS over to the registrar: pdnsutil export-zone-ds "+bare(e.sighting.Zone))
 	case !signed && !secured:

@@ -172,7 +172,7 @@ func dsBreaks(verb propertyVerb, k Key, zone string, v DSVersion, digests []uint
 			return err.Error()
 		}
 		if !slices.Contains(v.Set, want) {
-			return missingDS(want, v.Set) + otherType(k, zone, v.Set, digests)
+			return strings.TrimSuffix(missingDS(want, v.Set)+otherType(k, zone, v.Set, digests)+": "+v.undelegated(zone), ": ")
 		}
 	}
 	return outranked(k, zone, v.Set)

@@ -119,7 +119,11 @@ func (e *Engine) CancelOrder(ctx context.Context, b Back) error {
 		v.roll.Kind = "cancel/" + kind.Cancel
 		v.roll.Step, v.roll.Intent, v.roll.Need, v.roll.Block, v.roll.Ask = "", nil, nil, nil, nil
 		v.roll.State, v.roll.NextCheck = StateActive, e.Now().Wall
-		v.orderEvent(EventCancel, "cancelling: advance takes the new key out again, step by step", reason)
+		text := "cancelling: advance takes the new key out again, step by step"
+		if left := v.roll.leaves(); left != "" {
+			text += "; " + left
+		}
+		v.orderEvent(EventCancel, text, reason)
 		return nil
 	})
 }

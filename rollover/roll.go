@@ -147,6 +147,10 @@ type Roll struct {
 	Asked    []string                      `json:"asked"`   // places of all servers that were ever asked
 	DSSeen   []DS                          `json:"ds_seen"` // union over the parent's servers in the last look that asked them
 
+	// Undelegated says that a server of the parent does not delegate the zone, as
+	// of the last look that asked them; empty if they do.
+	Undelegated string `json:"undelegated,omitempty"`
+
 	NextCheck time.Time `json:"next_check"`
 	Trouble   *Trouble  `json:"trouble,omitempty"`
 
@@ -166,6 +170,17 @@ type Roll struct {
 
 	// Failing is that the zone fails, or did so lately, as looks have shown it.
 	Failing *Failing `json:"failing,omitempty"`
+
+	// Accepted is what a first signing may take away, and Before what the servers
+	// answered before it; Emptied are the names that rectify-zone makes empty
+	// non-terminals where a wildcard answered. Compared says that the answers were
+	// found to be the same after the first step; Announced, what a server said to
+	// the parent by CDS records then.
+	Accepted  []string  `json:"accepted,omitempty"`
+	Before    *Baseline `json:"before,omitempty"`
+	Emptied   []string  `json:"emptied,omitempty"`
+	Compared  bool      `json:"compared,omitempty"`
+	Announced string    `json:"announced,omitempty"`
 
 	// Submission is the last change that was handed to a driver.
 	Submission *Submission `json:"submission,omitempty"`
@@ -279,6 +294,7 @@ const (
 	EventCancel    = "cancel-requested"
 	EventCancelled = "cancelled"
 	EventAdopted   = "adopted"
+	EventAccepted  = "accepted" // what a first signing may take away
 	EventRevert    = "revert-requested"
 	EventExcluded  = "server-excluded"
 	EventServed    = "served-anew" // serial, purge and notify without a change of keys

@@ -281,7 +281,7 @@ func entryPoint(side []Key) (Key, bool) {
 func (r *Roll) beginning() string {
 	switch r.Type {
 	case "sign":
-		return "first signing, with " + specNames(r.SpecNew)
+		return strings.TrimSuffix("first signing, with "+specNames(r.SpecNew)+"; "+r.acceptedText(), "; ")
 	case "unsign":
 		return "back to unsigned: taking away " + keyNames(r.Old)
 	}

@@ -28,6 +28,7 @@ type Question struct {
 	Resolve       bool     // ask them for the zone itself too
 	Thorough      bool     // ask for the DNSKEY set over TCP as well, and for more that is not there
 	Validate      bool     // prove what the parent's servers say, from a trust anchor down
+	Answers       []Sample // what every server of the zone is asked as a resolver would, to compare its answers
 }
 
 // Sample is one RRset of the zone to look at on every server.
@@ -84,6 +85,10 @@ type ServerSighting struct {
 	// Denials are the answers of a signed zone that there is nothing, or that a
 	// wildcard stands in, and that do not prove it: validators answer SERVFAIL.
 	Denials []Denial
+	Answers []AnswerSighting // to the Answers of the question
+	// Announces is the CDS and CDNSKEY records that a server of the zone serves,
+	// which are asked for in a thorough look: "CDS 12345 13 2 ...".
+	Announces []string
 }
 
 // Denial is an answer that does not prove what it denies.
@@ -125,6 +130,11 @@ type Signature struct {
 type DSVersion struct {
 	Set []DS   `json:"set"`
 	TTL uint32 `json:"ttl"` // seconds; the larger of record TTL and RRSIG original TTL
+	// NoDS says of an empty set what its server has in its place, and Parent is
+	// the zone that said so; Denied, that its keys prove it.
+	NoDS   NoDS   `json:"no_ds,omitempty"`
+	Parent string `json:"parent,omitempty"`
+	Denied bool   `json:"denied,omitempty"`
 	// Standing is what a chain from a trust anchor says of the answer; nil when
 	// it was not asked for.
 	Standing *Standing `json:"standing,omitempty"`

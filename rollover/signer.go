@@ -81,6 +81,29 @@ type Signer interface {
 	Explain(zone string, c Command) string
 }
 
+// Surveyor is a Signer that tells more of a zone than its keys: what a first
+// signing would change. It is asked before one begins.
+type Surveyor interface {
+	Surroundings(ctx context.Context, zone string) (Surroundings, error)
+}
+
+// Surroundings is what PowerDNS has in a zone, and beside it.
+type Surroundings struct {
+	Zone    string
+	Records []Stored // every RRset as stored, each once, in canonical order
+	Below   []string // zones with names below the zone that this PowerDNS has as well
+	// Settings is what the running server was told (pdns.conf), nil if nobody
+	// could ask it.
+	Settings map[string]string
+}
+
+// Stored is one RRset as PowerDNS stores it.
+type Stored struct {
+	Sample
+	Computes []string // the types that PowerDNS makes of it (ALIAS, LUA); none: it is served as it is
+	Sum      string   // of its content: another one says that somebody changed it
+}
+
 // Observer is the eyes. A server that did not answer is in the Sighting as
 // unknown, never left out; an error means that nothing could be looked at.
 type Observer interface {

@@ -19,18 +19,22 @@ type Order struct {
 	Bits      int
 	To        Layout // what keys the zone is to have; empty: as it has now
 	Urgent    bool   // the old key is in the wrong hands: no margin, no courtesies
+	// Accept is what a first signing may take away, "NAME" or "NAME/TYPE", as the
+	// operator has given it up. Given to one that runs, it is added.
+	Accept []string
 }
 
 // Start begins a rollover and takes it as far as it can go at once, which is
 // at least the first step. It refuses whatever does not look as a zone must
 // look before its keys are touched.
 func (e *Engine) Start(ctx context.Context, o Order) (Report, error) {
-	v, err := e.prepare(ctx, o)
+	v, err := e.accept(o)
+	if v == nil && err == nil {
+		v, err = e.begin(ctx, o)
+	}
 	if err != nil {
 		return Report{}, err
 	}
-	v.event(EventStarted, "", v.roll.beginning())
-	v.events[len(v.events)-1].By = e.By
 	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
 	if err := e.save([]*visit{v}); err != nil {
 		return report, err
@@ -38,6 +42,17 @@ func (e *Engine) Start(ctx context.Context, o Order) (Report, error) {
 	err = e.run(ctx, []*visit{v})
 	v.report(&report)
 	return report, err
+}
+
+// begin is a rollover at its beginning, with the event that says so.
+func (e *Engine) begin(ctx context.Context, o Order) (*visit, error) {
+	v, err := e.prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	v.event(EventStarted, "", v.roll.beginning())
+	v.events[len(v.events)-1].By = e.By
+	return v, nil
 }
 
 // Prepare does all that Start does before the first change, and returns the
@@ -69,7 +84,7 @@ func (e *Engine) prepare(ctx context.Context, o Order) (*visit, error) {
 	}
 	d.Roll.Terms = e.Setting(o.Zone).terms()
 	v := e.visit(d)
-	v.inventory = &inv
+	v.inventory, v.order = &inv, o
 	if err := v.survey(ctx); err != nil {
 		return nil, err
 	}
@@ -86,7 +101,13 @@ func (v *visit) survey(ctx context.Context) error {
 	v.dossier.Misfits, v.dossier.Proof = nil, "" // of the rollover before
 	v.dossier.Ledger.forget(v.soonest())
 	v.dossier.Ledger.learnContents(contents, v.engine.Now().Wall)
-	sighting, err := v.engine.Observer.Look(ctx, v.thorough())
+	sign, err := v.prospect(ctx)
+	if err != nil {
+		return err
+	}
+	q := v.thorough()
+	q.Answers = samplesOf(sign.asked)
+	sighting, err := v.engine.Observer.Look(ctx, q)
 	if err != nil {
 		return fmt.Errorf("looking at the name servers of %s: %w", v.dossier.Zone, err)
 	}
@@ -101,6 +122,14 @@ func (v *visit) survey(ctx context.Context) error {
 	}
 	if findings := v.ailing(sighting); len(findings) > 0 {
 		return fmt.Errorf("%w: %s: %v: mend that first, a rollover would make it worse", ErrRefused, v.dossier.Zone, findings[0])
+	}
+	if kind, err := v.kind(); err == nil { // else it is to be adopted, and not known yet
+		if err := v.setting.Policy.unannounced(sighting, kind); err != nil {
+			return err
+		}
+	}
+	if err := v.foresee(sign, sighting); err != nil {
+		return err
 	}
 	for _, o := range sighting.Servers {
 		if o.DNSKEY != nil {
@@ -252,12 +281,17 @@ func (r *Roll) soundDS(o ServerSighting, p Policy) error {
 	switch {
 	case r.Type == "sign" && len(o.DS.Set) > 0:
 		return fmt.Errorf("%s has no key, and a DS there (%s): it is broken already, for every validator: remove that DS first", r.Zone, tags(o.DS.Set))
+	case r.Type == "sign" && o.DS.undelegated(r.Zone) != "":
+		return fmt.Errorf("%s; a DS there would make the zone fail", o.DS.undelegated(r.Zone))
 	case r.Type == "sign", (r.Type == "unsign" || r.Type == "") && len(o.DS.Set) == 0: // "": to be adopted, which says what may come of it
 		return nil
 	}
 	if len(o.DS.Set) == 0 {
 		if !r.usesParent() {
 			return nil // an island of trust: nothing at the parent depends on a ZSK
+		}
+		if text := o.DS.undelegated(r.Zone); text != "" {
+			return fmt.Errorf("%s, so there is no chain to roll: %s; then submit the DS (pdnsutil export-zone-ds %s)", r.Zone+" has no DS there", text, bare(r.Zone))
 		}
 		return fmt.Errorf("%s has no DS there, so there is no chain to roll: submit the DS first (pdnsutil export-zone-ds %s)", r.Zone, r.Zone)
 	}

@@ -44,6 +44,7 @@ type Status struct {
 	Excluded         []Excluded      `json:"excluded"`
 	Plan             []PlanStep      `json:"plan"`
 	Warnings         []string        `json:"warnings"`
+	Accepted         []string        `json:"accepted"` // what a first signing may change
 }
 
 // OperatorAction is what the operator must do at the parent.
@@ -73,7 +74,7 @@ func Describe(d Dossier, p Policy, now time.Time, explain func(Command) string) 
 		ID: r.ID, Zone: r.Zone, Type: r.Type, Method: r.Method, Kind: r.Kind, Urgent: r.Urgent, State: r.State, Step: r.Step, Phase: r.Phase,
 		StartedAt: r.StartedAt, StepEnteredAt: r.StepEnteredAt, EndedAt: date(r.EndedAt), LastLookAt: date(r.LastLook.Wall),
 		Blocked: r.Block, Trouble: r.Trouble, OldKeys: statusKeys(r.Old), NewKeys: statusKeys(r.New),
-		Servers: list(r.Servers), Excluded: list(d.Excluded), Plan: plan, Warnings: list(slices.Concat(d.misfitting(), r.disagreement(), r.unattended(p, now), r.warnings(p))),
+		Servers: list(r.Servers), Excluded: list(d.Excluded), Plan: plan, Accepted: list(r.Accepted), Warnings: list(slices.Concat(d.misfitting(), r.disagreement(), r.unattended(p, now), r.warnings(p))),
 	}
 	if r.State == StateActive {
 		s.NextCheckAt = date(r.NextCheck)
@@ -235,6 +236,9 @@ func (n Need) command(r *Roll, action *OperatorAction) string {
 	}
 	switch n.Actor {
 	case ActorYou:
+		if r.Undelegated != "" {
+			return r.Undelegated + "; then, at the registrar, what `rollover ds --zone " + r.Zone + "` says"
+		}
 		if action == nil {
 			return fmt.Sprintf("look at the parent: rollover ds --zone %s", r.Zone)
 		}
@@ -288,6 +292,12 @@ func (r *Roll) warnings(p Policy) []string {
 		out = append(out, text)
 	} else if r.LastGap > p.MaxGap {
 		out = append(out, fmt.Sprintf("the last two looks were %s apart, of which only max_gap (%s) counts: run `rollover advance` more often", r.LastGap.Round(time.Second), p.MaxGap))
+	}
+	if text := r.acceptedText(); text != "" && !r.State.Ended() {
+		out = append(out, "what signing changes is "+text)
+	}
+	if r.Announced != "" && r.Ask != nil && !p.CDS {
+		out = append(out, r.Announced+": a parent that follows CDS records may put in the DS by itself")
 	}
 	if r.LastLook.Unsynchronised {
 		out = append(out, "the clock of this machine is not synchronised (adjtimex): signatures may be judged wrongly")

@@ -61,9 +61,12 @@ func (m *mouth) planOf(c *cli.Context, w *world, d rollover.Dossier) error {
 		return err
 	}
 	if c.Bool("json") {
-		return m.json(map[string]any{"schema": 1, "zone": s.Zone, "type": s.Type, "method": s.Method, "plan": s.Plan})
+		return m.json(map[string]any{"schema": 1, "zone": s.Zone, "type": s.Type, "method": s.Method, "plan": s.Plan, "accepted": s.Accepted})
 	}
 	fmt.Fprintf(m.out, "%s: %s rollover by %s\n", s.Zone, s.Type, s.Method)
+	for _, name := range s.Accepted {
+		fmt.Fprintf(m.out, "  %-12s %s\n", "accepted", name)
+	}
 	m.planText(s, w.config.setting(s.Zone).Policy)
 	return nil
 }

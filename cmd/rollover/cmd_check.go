@@ -206,6 +206,11 @@ func (w *world) checkOne(ctx context.Context, zone string, l rollover.Limits, na
 	q := w.engine.Question(d)
 	q.Opinions, q.Validators, q.Thorough = true, false, true
 	q.Samples = names.of(ctx, zone, q.Samples)
+	for _, sample := range usualSamples(zone) { // the ledger has none of what PowerDNS computes, as an ALIAS at the apex
+		if !slices.Contains(q.Samples, sample) {
+			q.Samples = append(q.Samples, sample)
+		}
+	}
 	s, err := w.probe.Look(ctx, q)
 	if err != nil {
 		return rollover.Unseen(zone, err)

@@ -12,16 +12,22 @@ func (m *mouth) signCommand() *cli.Command {
 		Usage:     "sign a zone for the first time, up to a chain that validators accept",
 		ArgsUsage: "[ZONE]",
 		Description: "Makes the first keys, waits until no cache has unsigned data, and only then asks for the DS at the parent.\n" +
-			"Refuses zones that have keys, or a DS at the parent.",
+			"Refuses zones that have keys, or a DS at the parent, and, unless --accept names it, whatever signing would change:\n" +
+			"ALIAS and LUA records, names that a wildcard answers for, zones below without NS records. Later, answers that are not\n" +
+			"what they were before hold the DS back.",
 		Flags: append(append([]cli.Flag{
-			zoneFlag(), toFlag("which keys the zone is to have: `LAYOUT` csk (one key, the default) or split (KSK and ZSK)"),
+			zoneFlag(), acceptFlag(), toFlag("which keys the zone is to have: `LAYOUT` csk (one key, the default) or split (KSK and ZSK)"),
 		}, keyFlags("ecdsa256 if not given")...), beginFlags()...),
 		Action: m.ordered(func(c *cli.Context) (rollover.Order, error) {
 			o, err := order(c)
-			o.Type = "sign"
+			o.Type, o.Accept = "sign", c.StringSlice("accept")
 			return o, err
 		}, m.begin),
 	}
+}
+
+func acceptFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "accept", Usage: "what signing may change, `NAME/TYPE` or NAME as the refusal lists it; may be repeated, and added while it runs"}
 }
 
 func (m *mouth) unsignCommand() *cli.Command {

@@ -36,6 +36,7 @@ const (
 	CodeContradiction Code = "contradiction" // one server has what another proves not to be there
 	CodeUnknownDS     Code = "ds-unknown"    // every DS is of an algorithm or digest that nobody knows: insecure to all
 	CodeNoAnchor      Code = "no-anchor"     // no trust anchor is above the name
+	CodeUndelegated   Code = "not-delegated" // the zone is served, and the one above proves that it does not delegate it
 )
 
 // Verdict is the security state of one answer, and why.

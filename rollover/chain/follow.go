@@ -18,6 +18,9 @@ type Goal struct {
 	// Absent is a name in the zone of Name that does not exist, to see whether
 	// the zone can prove that; empty: it is not asked for.
 	Absent string
+	// Zone is the zone that name servers were found to serve the name in; empty if
+	// that is not known. The chain need not lead there.
+	Zone string
 }
 
 // maxAliases is how many aliases are followed.
@@ -62,7 +65,18 @@ func (w Walk) lead(ctx context.Context, name string, g Goal, first bool) (d *des
 		d.parentSays(ctx, name)
 		return d, ""
 	}
+	if first {
+		if v, found := d.unled(ctx, g.Zone); found {
+			d.verdict = v
+			return d, ""
+		}
+	}
 	answer, link := d.answer(ctx, LinkData, name, g.Type)
+	if slices.ContainsFunc(link.Answers, func(a AnswerFact) bool { return a.Security == rollover.Bogus }) {
+		if v, found := d.undelegated(ctx, name); found {
+			answer.Verdict = v
+		}
+	}
 	d.links, d.verdict = append(d.links, link), answer.Verdict
 	if answer.told(name) != "" {
 		d.told = name + " " + dns.Type(g.Type).String() + ": " + answer.told(name)

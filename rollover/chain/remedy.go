@@ -22,6 +22,8 @@ func remedy(code Code, t Trace, at int) string {
 		return "compare the serials of the servers (rollover trace " + zone + " SOA): transfer the zone to those that are behind (pdns_control retrieve); where they are equal the records differ all the same: pdnsutil increase-serial " + strings.TrimSuffix(zone, ".") + " and pdns_control notify; records that a server computes (LUA, ALIAS) do not pass a transfer"
 	case CodeAlgorithm, CodeDigest, CodeUnknownDS:
 		return "correct the DS at the registrar, by copying: " + t.rightDS(at)
+	case CodeUndelegated:
+		return "add NS records for " + zone + " to " + t.Links[max(at, 0)].Zone + ", and then, if it is signed, its DS"
 	case CodeKeysMissing:
 		return "have the registrar remove the DS of " + zone + ", or bring its keys back from a backup; for two TTLs of the DS validators fail all the same"
 	case CodeKeyMissing:

@@ -96,6 +96,9 @@ func prepare(ctx context.Context, o Options) (*Lab, error) {
 	}
 	l.validator = l.newServer("validator", 5)
 	l.p2.primary, l.c2.primary = l.p1, l.c1
+	for _, line := range o.Settings {
+		l.c1.extra = append(l.c1.extra, strings.ReplaceAll(line, "$validator", l.validator.addr))
+	}
 	return l, nil
 }
 

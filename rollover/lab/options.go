@@ -44,6 +44,10 @@ type Options struct {
 	// are stored in a zone (direct-dnskey=yes); PowerDNS leaves them out else.
 	Direct bool
 
+	// Settings are more lines for the configuration of the children's primary;
+	// $validator stands for the address of the validator.
+	Settings []string
+
 	// Relayed puts a relay before the children's secondary, so that CutChild2 can
 	// cut it off. Its port stays open then when StopServer ends it.
 	Relayed bool

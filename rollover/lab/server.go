@@ -29,6 +29,7 @@ type server struct {
 	process *process // nil: not started, or stopped by StopServer
 	primary *server  // whom a secondary follows
 	direct  bool     // direct-dnskey
+	extra   []string // more lines of its configuration
 	relay   *relay   // through which it transfers
 	front   *relay   // through which all others reach it; nil: directly
 	held    bool     // the secondary must not transfer
@@ -108,6 +109,7 @@ func (s *server) configure(modules string, follower *server) error {
 	if s.direct {
 		lines = append(lines, "direct-dnskey=yes")
 	}
+	lines = append(lines, s.extra...)
 	if modules != "" {
 		lines = append(lines, "module-dir="+modules)
 	}

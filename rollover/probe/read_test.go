@@ -415,9 +415,9 @@ func TestDS(t *testing.T) {
 	}{
 		"a set":                  {func(m *dns.Msg) { m.Answer = set }, &rollover.DSVersion{Set: two, TTL: 100}, ""},
 		"a signed set":           {func(m *dns.Msg) { m.Answer = append(lowered, key.Sign(t, set)) }, &rollover.DSVersion{Set: two, TTL: 100}, ""},
-		"NODATA":                 {func(m *dns.Msg) { m.Ns = rrs(t, soa) }, &rollover.DSVersion{TTL: 300}, ""},
-		"NXDOMAIN":               {func(m *dns.Msg) { m.Ns, m.Rcode = rrs(t, soa), dns.RcodeNameError }, &rollover.DSVersion{TTL: 300}, ""},
-		"NODATA with a low TTL":  {func(m *dns.Msg) { m.Ns = rrs(t, strings.Replace(soa, "900", "90", 1)) }, &rollover.DSVersion{TTL: 90}, ""},
+		"NODATA":                 {func(m *dns.Msg) { m.Ns = rrs(t, soa) }, &rollover.DSVersion{TTL: 300, Parent: "example."}, ""},
+		"NXDOMAIN":               {func(m *dns.Msg) { m.Ns, m.Rcode = rrs(t, soa), dns.RcodeNameError }, &rollover.DSVersion{TTL: 300, Parent: "example.", NoDS: rollover.AbsentName}, ""},
+		"NODATA with a low TTL":  {func(m *dns.Msg) { m.Ns = rrs(t, strings.Replace(soa, "900", "90", 1)) }, &rollover.DSVersion{TTL: 90, Parent: "example."}, ""},
 		"NODATA of the child":    {func(m *dns.Msg) { m.Ns = rrs(t, "zone.example. 1 IN SOA a. b. 1 2 3 4 5") }, nil, "answers as the child zone, not as the parent"},
 		"NODATA of another zone": {func(m *dns.Msg) { m.Ns = rrs(t, "other.example. 1 IN SOA a. b. 1 2 3 4 5") }, nil, "answers from the zone other.example."},
 		"NODATA without SOA":     {func(m *dns.Msg) {}, nil, "the answer has neither records nor an SOA"},

@@ -42,7 +42,7 @@ func (c *Client) Trace(ctx context.Context, q TraceQuestion) (chain.Trace, error
 	if err != nil {
 		return chain.Trace{}, err
 	}
-	goal := chain.Goal{Name: name, Type: rrtype}
+	goal := chain.Goal{Name: name, Type: rrtype, Zone: s.zone}
 	if absent, ok := randomName(s.zone); ok && s.zone != "" {
 		goal.Absent = absent
 	}

@@ -36,6 +36,8 @@ type visit struct {
 	overTCP error   // why there was no answer over TCP; nil when there was, or it was not asked for
 	serial  uint32  // of the parent zone, where a server of the parent told it
 	proofs  *proofs // of the zones that signed what the parent's servers said; nil when not asked for
+
+	announced, answers []reply // CDS and CDNSKEY, and answers to compare; none when not asked for
 }
 
 // visit asks one server everything at once.
@@ -54,7 +56,9 @@ func (c *Client) visit(ctx context.Context, t target, q rollover.Question) visit
 		answer, err := ask(ctx, t.at, direct(i.name, i.rrtype))
 		return reply{inquiry: i, answer: answer, err: err}
 	})
-	return visit{target: t, replies: replies, overTCP: c.overTCPToo(ctx, t, q)}
+	v := visit{target: t, replies: replies, overTCP: c.overTCPToo(ctx, t, q)}
+	v.announced, v.answers = c.extras(ctx, t, q)
+	return v
 }
 
 // overTCPToo asks a server of the child over TCP, which resolvers need when an
@@ -147,6 +151,10 @@ func (v visit) read(q rollover.Question, now time.Time) rollover.ServerSighting 
 	if v.Role == rollover.RoleChild {
 		failed = v.readChild(q, now, &out)
 	}
+	out.Announces = v.announces(q.Zone)
+	if len(v.answers) > 0 {
+		out.Answers = v.compared(q, out.DNSKEY, now)
+	}
 	out.Unknown = summary(failed, len(v.replies))
 	if v.overTCP != nil && out.Unknown == "" {
 		out.OverTCP = v.overTCP.Error()
@@ -165,6 +173,9 @@ func (v visit) readDS(q rollover.Question, now time.Time, out *rollover.ServerSi
 		}
 		if r.err == nil && v.proofs != nil {
 			out.DS.Standing = v.proofs.standing(q.Zone, r.answer, now)
+		}
+		if r.err == nil {
+			v.absence(q.Zone, r.answer, now, out.DS)
 		}
 		if r.err != nil {
 			failed = append(failed, r)

@@ -61,6 +61,13 @@ type World struct {
 	Delegated []string
 	// Transfers makes ns2 a secondary that takes over nothing before the serial rises.
 	Transfers bool
+	// Around is what PowerDNS has in the zone and beside it; Answer, what a name
+	// server answers to questions that are compared; Announces, its CDS records.
+	Around    rollover.Surroundings
+	Answer    func(server string, asked rollover.Sample) rollover.AnswerSighting
+	Announces map[string][]string
+	// Undelegated is what the parent has in the place of a DS set that is empty.
+	Undelegated rollover.NoDS
 	// Tune changes each engine before it is used, if set.
 	Tune func(*rollover.Engine)
 
@@ -516,6 +523,11 @@ func (w *World) Contents(context.Context, string) (rollover.Contents, error) {
 	return c, w.io(func() { w.Log = append(w.Log, "list-zone") })
 }
 
+// Surroundings is the Surveyor's: nothing, unless the world has some.
+func (w *World) Surroundings(context.Context, string) (rollover.Surroundings, error) {
+	return w.Around, nil
+}
+
 // Do is the Signer's.
 func (w *World) Do(_ context.Context, _ string, c rollover.Command) error {
 	var result error
@@ -604,12 +616,28 @@ func (w *World) Look(_ context.Context, q rollover.Question) (rollover.Sighting,
 	err := w.io(func() {
 		for _, name := range []string{"ns1", "ns2", "p1", "p2"} {
 			if !slices.Contains(q.Exclude, name) && w.asked(name, q) {
-				s.Servers = append(s.Servers, w.ask(name, q.Records))
+				s.Servers = append(s.Servers, w.compared(name, w.ask(name, q.Records), q))
 			}
 		}
 	})
 	s.At = w.Clock()
 	return s, err
+}
+
+// compared adds what a name server answers to questions that are compared.
+func (w *World) compared(name string, s rollover.ServerSighting, q rollover.Question) rollover.ServerSighting {
+	if q.Thorough && s.Role == rollover.RoleChild {
+		s.Announces = w.Announces[name]
+	}
+	if s.Role != rollover.RoleChild || w.Answer == nil {
+		return s
+	}
+	for _, sample := range q.Answers {
+		answer := w.Answer(name, sample)
+		answer.Sample = sample
+		s.Answers = append(s.Answers, answer)
+	}
+	return s
 }
 
 // asked says whether a look asks a server: one that is delegated to, or was asked before.
@@ -632,7 +660,7 @@ func (w *World) ask(name string, records []rollover.Record) rollover.ServerSight
 		v := w.serving(name + "/" + string(record))
 		switch {
 		case record == rollover.RecordDS && out.Role == rollover.RoleParent:
-			out.DS = &rollover.DSVersion{Set: v.DS, TTL: ttl(v), Standing: &rollover.Standing{Security: rollover.Secure, Signed: w.Now.Wall, Expires: w.expiry()}}
+			out.DS = &rollover.DSVersion{NoDS: w.Undelegated, Denied: w.Undelegated != "", Parent: "com.", Set: v.DS, TTL: ttl(v), Standing: &rollover.Standing{Security: rollover.Secure, Signed: w.Now.Wall, Expires: w.expiry()}}
 		case record == rollover.RecordDNSKEY && out.Role == rollover.RoleChild:
 			out.DNSKEY = &rollover.KeyVersion{Keys: v.Keys, Signers: v.Signers, TTL: ttl(v), Expires: w.expiry()}
 		case record == rollover.RecordData && out.Role == rollover.RoleChild:
