@@ -521,11 +521,16 @@ func (m *mover) ordered(order uint8, w world) {
 	})
 }
 
-// edits yields every change of one key of either side or of a stranger's.
+// edits yields every change of one key of either side or of a stranger's; aside, of
+// one of neither side.
 func (m *mover) edits(w world) {
 	t := m.tables[w.table]
 	stranger := m.keys[len(m.keys)-1]
-	for _, k := range slices.Concat(m.old, m.new, m.bystanders(), []Key{stranger}) {
+	edited := slices.Concat(m.old, m.new, []Key{stranger})
+	if m.family.aside {
+		edited = m.bystanders()
+	}
+	for _, k := range edited {
 		i := k.ID - 1
 		states := []uint8{0, t[i] ^ keyActive, t[i] ^ keyPublished}
 		if t[i] == 0 {
@@ -535,9 +540,9 @@ func (m *mover) edits(w world) {
 			states = []uint8{keyThere | keyPublished, keyThere | keyPublished | keyActive}
 		}
 		for _, state := range states {
-			edited := t
-			edited[i] = state
-			m.edited(w, edited)
+			after := t
+			after[i] = state
+			m.edited(w, after)
 		}
 	}
 }
@@ -553,8 +558,8 @@ func (m *mover) bystanders() (out []Key) {
 	return out
 }
 
-// switchedByHand yields a switch from old to new by somebody in a hurry; and one in
-// which the ZSK beside them is off, too, so that new alone signs everything.
+// switchedByHand yields a switch from old to new by somebody in a hurry; aside, the
+// ZSK beside them is off, too, so that new alone signs everything.
 func (m *mover) switchedByHand(w world) {
 	t := m.tables[w.table]
 	for _, o := range m.old {
@@ -566,9 +571,10 @@ func (m *mover) switchedByHand(w world) {
 	if maskOf(m.new)&m.there(w.table) != maskOf(m.new) {
 		return
 	}
-	m.edited(w, t)
 	for _, k := range m.bystanders() {
-		t[k.ID-1] &^= keyActive
+		if m.family.aside {
+			t[k.ID-1] &^= keyActive
+		}
 	}
 	m.edited(w, t)
 }

@@ -62,6 +62,8 @@ type family struct {
 	// unseen lets servers flap and TTLs change between two looks unnoticed.
 	unseen bool
 	jump   int8 // units by which a clock jumps
+	// aside: what is changed by hand is a key of the zone that is of neither side.
+	aside bool
 	// roles: a moment before the start, no ZSK was active, and the entry point signed data.
 	roles bool
 }

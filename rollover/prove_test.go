@@ -88,7 +88,7 @@ func elsewhere(k Kind, f family) string {
 	alike := f.lenient && k.Type != "algorithm" || f.urgent && !k.courteous()
 	early := f.may[faultEarly] > 0 && (k.CDS || k.Role == ZSK || !k.mentions(New))
 	wrong := f.may[faultWrongDS] > 0 && (k.CDS || k.Role == ZSK || !k.mentions(New) || !k.mentions(Old))
-	alone := f.roles && (k.Role == CSK || !k.mentions(Old))
+	alone := f.roles && (k.Role == CSK || !k.mentions(Old)) || f.aside && k.Role != KSK && k.Role != ZSK
 	switch {
 	case killed, alike, fallsBack, early, wrong, alone, f.may[faultCancel] > 0 && k.Cancel == "", f.may[faultRevert] > 0 && k.Revert == "":
 		return "-"
@@ -166,13 +166,13 @@ func familiesFor(m mutant) []family {
 	case m.kind.Type == "revert":
 		return []family{
 			{may: may{faultRevert: 1}}, {may: may{faultRevert: 1}, ttl: wide}, {may: may{faultRevert: 1, faultHide: 1}},
-			{may: may{faultRevert: 1, faultSwitch: 1}, ttl: wide}, {may: may{faultRevert: 1, faultEdit: 1}, ttl: late},
+			{may: may{faultRevert: 1, faultSwitch: 1}, ttl: wide}, {may: may{faultRevert: 1, faultEdit: 1}, ttl: late, aside: true},
 		}
 	case m.kind.Type == "cancel" && m.record == RecordDS:
 		return []family{{may: may{faultCancel: 1, faultEarly: 1}}, {may: may{faultCancel: 1, faultReplace: 1}}, {may: may{faultCancel: 1, faultHide: 1}}}
 	case m.kind.Type == "cancel":
 		return []family{
-			{may: may{faultCancel: 1, faultSwitch: 1}}, {may: may{faultCancel: 1, faultSwitch: 1}, ttl: late}, {may: may{faultCancel: 1, faultHide: 1}},
+			{may: may{faultCancel: 1, faultSwitch: 1}}, {may: may{faultCancel: 1, faultSwitch: 1}, ttl: late, aside: true}, {may: may{faultCancel: 1, faultHide: 1}},
 			{may: may{faultCancel: 1, faultHide: 1, faultEarly: 1}, lenient: true},
 		}
 	}

@@ -111,8 +111,14 @@ func TestHiddenPrimary(t *testing.T) {
 	h.replaceConfig("\nservers = "+tomlList([]string{public}), "\nservers = "+tomlList(both))
 	h.until("looked at", []string{zone}, h.advance, func(s rollover.Status) bool { return slices.Contains(children(s), primary) })
 	h.replaceConfig("\nservers = "+tomlList(both), fmt.Sprintf("\nexclude = [%q]\nservers = %s", primary, tomlList(both)))
+	h.advance()
+	if s := h.status(zone); !slices.Contains(children(s), primary) {
+		t.Errorf("servers %q: what is excluded in the middle is asked until that is taken over by name", children(s))
+	}
+	h.must("resume", zone, "--accept-policy", "--reason", "the primary is hidden")
 	h.until("left out", []string{zone}, h.advance, func(s rollover.Status) bool { return !slices.Contains(children(s), primary) })
 	h.replaceConfig(`margin = "1h"`, `margin = "0s"`)
+	h.must("resume", zone, "--accept-policy", "--reason", "it is only a test")
 	h.until("done", []string{zone}, h.advance, done)
 	h.finished(zone)
 }
