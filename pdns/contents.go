@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -42,7 +43,92 @@ func parseContents(zone string, stdout []byte) (rollover.Contents, error) {
 	return rollover.Contents{
 		Serial: serial, Minimum: minimum, LargestTTL: max(largest, minimum),
 		Samples: samples(zone, records),
+		Strays:  rollover.Strays{Keys: storedKeys(zone, records), Unreadable: unreadables(zone, records), Absolute: dotted(zone, stdout)},
 	}, nil
+}
+
+// dotted says whether names are printed with the trailing dot, as by 5.x, which
+// takes names of records absolute.
+func dotted(zone string, stdout []byte) bool {
+	return zone != "." && slices.ContainsFunc(lines(stdout), func(line string) bool {
+		return strings.HasPrefix(strings.ToLower(line), zone+"\t")
+	})
+}
+
+// storedKeys is the DNSKEY records at the apex. Those of the keys that PowerDNS
+// has are no records of the zone.
+func storedKeys(zone string, records []record) []rollover.DNSKEY {
+	var out []rollover.DNSKEY
+	for _, r := range records {
+		if r.name != zone || r.typ != "DNSKEY" {
+			continue
+		}
+		f := strings.Fields(r.content)
+		if len(f) < 4 {
+			continue
+		}
+		flags, err1 := strconv.ParseUint(f[0], 10, 16)
+		algorithm, err2 := strconv.ParseUint(f[2], 10, 8)
+		if err1 == nil && err2 == nil {
+			out = append(out, rollover.DNSKEY{Flags: uint16(flags), Algorithm: uint8(algorithm), PublicKey: strings.Join(f[3:], "")})
+		}
+	}
+	return out
+}
+
+// maxUnreadable is how many RRsets that cannot be read are named.
+const maxUnreadable = 3
+
+// unreadables is RRsets whose content is not what PowerDNS reads. It knows the types
+// whose content people write by hand most; others are found when they are asked for.
+func unreadables(zone string, records []record) []rollover.Sample {
+	var out []rollover.Sample
+	for _, r := range records {
+		s := rollover.Sample{Name: r.name, Type: r.typ}
+		if len(out) < maxUnreadable && !r.readable() && sampleName(zone, r.name) && !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (r record) readable() bool {
+	switch r.typ {
+	case "A":
+		return isIPv4(r.content)
+	case "AAAA":
+		a, err := netip.ParseAddr(r.content)
+		return err == nil && a.Is6() && a.Zone() == ""
+	case "TXT", "SPF":
+		return isText(r.content)
+	}
+	return true
+}
+
+// isIPv4 says whether it is four numbers; PowerDNS takes leading zeros.
+func isIPv4(text string) bool {
+	parts := strings.Split(strings.TrimSpace(text), ".")
+	return len(parts) == 4 && !slices.ContainsFunc(parts, func(p string) bool {
+		_, err := strconv.ParseUint(p, 10, 8)
+		return err != nil
+	})
+}
+
+// isText says whether a text is quoted strings and white space alone; one that
+// goes on in the next line is let pass.
+func isText(text string) bool {
+	open := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\' && open:
+			i++
+		case c == '"':
+			open = !open
+		case !open && c != ' ' && c != '\t':
+			return false
+		}
+	}
+	return true
 }
 
 // parseRecords reads all records, and the largest TTL of any line that looks
@@ -129,7 +215,8 @@ func parseSOA(zone string, records []record) (serial, minimum uint32, err error)
 // maxSamples is how many RRsets are asked on every server at each look.
 const maxSamples = 8
 
-// samples picks the RRsets to look at: the one with the largest TTL, because
+// samples picks the RRsets to look at: those that PowerDNS may not be able to read,
+// the one with the largest TTL, because
 // it stays longest in caches, one wildcard, because its signatures are made
 // differently (RFC 4035 section 5.3.4), and others spread evenly over the zone
 // in canonical order; of the delegations the first and the last, which are asked
@@ -142,6 +229,10 @@ func samples(zone string, records []record) []rollover.Sample {
 		if i >= 0 && i < len(sets) && len(chosen) < maxSamples-len(cuts) {
 			chosen[i] = true
 		}
+	}
+	bad := unreadables(zone, records)
+	for _, s := range bad[:min(2, len(bad))] { // whether it is one, an answer tells
+		choose(slices.IndexFunc(sets, func(o rrset) bool { return o.Sample == s }))
 	}
 	choose(largestTTL(sets))
 	choose(slices.IndexFunc(sets, func(s rrset) bool { return strings.HasPrefix(s.Name, "*.") }))

@@ -106,6 +106,47 @@ func TestSamplesOfLargeZone(t *testing.T) {
 	}
 }
 
+// What stands in the way of a rollover: DNSKEY records at the apex, and records
+// that PowerDNS cannot read, which are asked for first.
+func TestStrays(t *testing.T) {
+	var many []string
+	for i := range 40 {
+		many = append(many, fmt.Sprintf("h%02d.example.com 60 A 192.0.2.1", i))
+	}
+	for _, c := range []struct {
+		record  string
+		keys    int
+		unread  string
+		sampled bool
+	}{
+		{"example.com 60 DNSKEY 257 3 13 aa bb", 1, "[]", false},
+		{"sub.example.com 60 DNSKEY 257 3 13 aa", 0, "[]", false},
+		{"example.com 60 DNSKEY 257 3 x aa", 0, "[]", false},
+		{`h17a.example.com 60 TXT "site-verification"content="abc"`, 0, "[{h17a.example.com. TXT}]", true},
+		{"h17a.example.com 60 TXT bare", 0, "[{h17a.example.com. TXT}]", true},
+		{`h17a.example.com 60 TXT "a" "b \" c"`, 0, "[]", false},
+		{`h17a.example.com 60 TXT ""`, 0, "[]", false},
+		{"h17a.example.com 60 A 192.0.2.300", 0, "[{h17a.example.com. A}]", true},
+		{"h17a.example.com 60 A 192.0.002.1", 0, "[]", false},
+		{"h17a.example.com 60 AAAA 192.0.2.1", 0, "[{h17a.example.com. AAAA}]", true},
+		{"h17a.example.com 60 AAAA 2001:db8::1", 0, "[]", false},
+	} {
+		got, err := parseContents("example.com.", zoneText(append(many, c.record)...))
+		if err != nil || len(got.Strays.Keys) != c.keys || fmt.Sprint(got.Strays.Unreadable) != c.unread || got.Strays.Absolute {
+			t.Errorf("%s: %+v, %v", c.record, got.Strays, err)
+		}
+		if c.sampled && !slices.Contains(got.Samples, got.Strays.Unreadable[0]) {
+			t.Errorf("%s is not in %v", c.record, got.Samples)
+		}
+	}
+	text := strings.ReplaceAll(string(zoneText("example.com 60 DNSKEY 257 3 13 aabb")), "example.com\t", "example.com.\t")
+	got, err := parseContents("example.com.", []byte(text))
+	want := rollover.DNSKEY{Flags: 257, Algorithm: 13, PublicKey: "aabb"}
+	if err != nil || !got.Strays.Absolute || !slices.Equal(got.Strays.Keys, []rollover.DNSKEY{want}) {
+		t.Errorf("of 5.x: %+v, %v", got.Strays, err)
+	}
+}
+
 func TestContentsOfRoot(t *testing.T) {
 	text := "$ORIGIN .\n.\t3600\tIN\tSOA\ta.test hostmaster 1 10800 3600 604800 3600\norg\t60\tIN\tNS\tns.test.\ntest\t60\tIN\tA\t192.0.2.1\n"
 	got, err := parseContents(".", []byte(text))

@@ -72,6 +72,7 @@ func (v *visit) reread(ctx context.Context, kind Kind, s Sighting, verdict Verdi
 	ledger := &v.dossier.Ledger
 	known := ledger.ZoneTTL
 	ledger.learnContents(c, v.engine.Now().Wall)
+	v.roll.Strays = c.Strays
 	at, err := kind.index(v.roll.Step)
 	if err != nil || verdict.GoOn != "" || ledger.ZoneTTL <= known {
 		return verdict

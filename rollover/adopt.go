@@ -123,7 +123,7 @@ func (v *visit) adopt(f adoption, inv Inventory) error {
 		Zone: v.dossier.Zone, Type: kind.Type, Method: kind.Method, Kind: kind.Name(),
 		State: StateActive, Phase: PhaseSpreading, Step: f.step,
 		StartedAt: now, StepEnteredAt: now, NextCheck: now,
-		Old: f.old, New: f.new, SpecNew: specsOf(f.new), Keys: seen.Keys, Foreign: seen.Foreign,
+		Old: f.old, New: f.new, SpecNew: specsOf(f.new), Keys: seen.Keys, Foreign: seen.Foreign, Strays: seen.Strays,
 		Servers: seen.Servers, Asked: seen.Asked, DSSeen: seen.DSSeen, Terms: v.setting.terms(), Unserved: true, Held: map[string]map[string]Holding{},
 	}
 	if f.step != "" {

@@ -1,23 +1,60 @@
 package rollover
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // Remedies go by what is wrong, not by who is waited for.
 
-// silentRemedy is what to do about a server without a usable answer.
-func silentRemedy(zone string, v ServerSighting) string {
+// servfailed is one record that was answered with SERVFAIL, where others were not.
+var servfailed = regexp.MustCompile(`^(\S+\. [A-Z0-9]+): SERVFAIL`)
+
+// diagnosis is what to do about an answer that says itself what is wrong; empty for
+// others.
+func diagnosis(zone string, v ServerSighting) string {
+	if v.Role != RoleChild {
+		return ""
+	}
+	if m := servfailed.FindStringSubmatch(v.Unknown); m != nil {
+		return cannotServe(zone, m[1])
+	}
 	zone = bare(zone)
 	switch {
-	case v.Role == RoleChild && strings.Contains(v.Unknown, "SERVFAIL"):
-		return fmt.Sprintf("PowerDNS cannot serve that record: pdnsutil check-zone %s names it; such a record also ends every transfer of the zone", zone)
-	case v.Role == RoleChild && (strings.Contains(v.Unknown, "REFUSED") || strings.Contains(v.Unknown, "lame") || strings.Contains(v.Unknown, "NOTAUTH")):
+	case strings.Contains(v.Unknown, "SERVFAIL"):
+		return fmt.Sprintf("that server has the zone and cannot serve it: see its log, and on the primary pdnsutil check-zone %[1]s; on a secondary whose copy has expired: pdns_control retrieve %[1]s", zone)
+	case strings.Contains(v.Unknown, "REFUSED"), strings.Contains(v.Unknown, "lame"), strings.Contains(v.Unknown, "NOTAUTH"):
 		return fmt.Sprintf("that server does not serve the zone: pdnsutil show-zone %s there; put the zone back, or take the server out of the NS records", zone)
 	}
-	return "repair it, or take it out of the NS records"
+	return ""
+}
+
+// silentRemedy is what to do about a server without a usable answer.
+func silentRemedy(zone string, v ServerSighting) string {
+	return cmp.Or(diagnosis(zone, v), "repair it, or take it out of the NS records")
+}
+
+// mending is what to do about a server that must answer before anything is done,
+// and why it does not. A server is given up only where another of its side answers.
+func (s Sighting) mending(o ServerSighting, why string) string {
+	o.Unknown = why
+	if remedy := diagnosis(s.Zone, o); remedy != "" {
+		return remedy
+	}
+	if !s.spared(o) {
+		return fmt.Sprintf("repair it: no other server of the %s answers", o.Role)
+	}
+	return fmt.Sprintf("repair it, or, if it stays away for good, and no secondary transfers from it, take it out with `rollover exclude-server --zone %s %s --reason WHY`", s.Zone, o.place())
+}
+
+// spared says whether another server of the same side answers.
+func (s Sighting) spared(o ServerSighting) bool {
+	return slices.ContainsFunc(s.Servers, func(v ServerSighting) bool {
+		return v.Role == o.Role && v.Server != o.Server && v.Unchecked == "" && v.lacking(s.Records...) == ""
+	})
 }
 
 // serialRemedy is what to do about servers with different serials.
@@ -70,13 +107,17 @@ func (n Need) exclusion(r *Roll) string {
 func (n Need) spreading(r *Roll) string {
 	zone := bare(r.Zone)
 	if tag := n.leftover(r); tag != 0 {
-		return fmt.Sprintf("nothing, if it was just now; else DNSKEY %d is a record in the zone's own records (direct-dnskey), which no key is behind: pdnsutil delete-rrset %[2]s %[2]s DNSKEY; pdnsutil increase-serial %[2]s; pdns_control purge %[2]s$", tag, zone)
+		unwanted := slices.DeleteFunc(slices.Clone(r.Strays.Keys), func(d DNSKEY) bool { return d.Tag() != tag })
+		return fmt.Sprintf("nothing, if it was just now; else DNSKEY %d is a record in the zone's own records (direct-dnskey), which no key is behind: %s", tag, r.Strays.takeOut(zone, unwanted))
 	}
 	for _, lag := range n.Lagging {
 		v := ServerSighting{Server: lag.Server, Unknown: lag.Detail}
-		if remedy := silentRemedy(r.Zone, v); !lag.Bad && remedy != silentRemedy(r.Zone, ServerSighting{}) {
+		if remedy := diagnosis(r.Zone, v); !lag.Bad && remedy != "" {
 			return remedy
 		}
+	}
+	if remedy := r.Strays.unreadable(r.Zone); remedy != "" {
+		return remedy
 	}
 	return fmt.Sprintf("nothing, if it was just now: transfers take a moment; else look at that server, and at the transfer to it: rollover check %s; a zone of kind Native tells no secondaries (pdnsutil show-zone %s, pdnsutil set-kind %s primary)%s", r.Zone, zone, zone, n.exclusion(r))
 }

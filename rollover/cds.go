@@ -61,7 +61,7 @@ func (r *Roll) askedBefore() bool {
 func retracting(zone string, step Step) *Need {
 	return &Need{
 		Next: step.Name, Waits: []string{"seen(CDS as asked for now)"}, Actor: ActorYou, Records: []Record{RecordDS},
-		Lagging: []Lag{{Detail: "the name servers may still serve the CDS records from before, which the parent could take; if one will never answer again: rollover exclude-server --zone " + zone + " ADDRESS --reason WHY"}},
+		Lagging: []Lag{{Detail: "the name servers may still serve the CDS records from before, which the parent could take; if one of several will never answer again, and no secondary transfers from it: rollover exclude-server --zone " + zone + " ADDRESS --reason WHY"}},
 	}
 }
 

@@ -340,6 +340,12 @@ func (v *visit) observe(ctx context.Context) {
 	if (v.surprised(before, sighting) || v.overdue(verdict.Need, last)) && !v.keysAsExpected(ctx, sighting) {
 		return
 	}
+	if v.overdue(verdict.Need, last) {
+		v.recount(ctx)
+	}
+	if v.err != nil {
+		return
+	}
 	v.judge(verdict)
 	v.serveAnew(ctx, sighting)
 }

@@ -176,22 +176,31 @@ func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
 			return fmt.Errorf("%w: the parent was asked for %s, and %s has DS %s: wait until every server of the parent shows it; or, if %s: --parent-unchanged", ErrRefused, r.Ask, o.Server, tags(o.DS.Set), v.untold())
 		}
 		if behind != "" {
-			return fmt.Errorf("%w: %s of %s is behind (%s): going back begins when the last change has arrived everywhere; %s, and try again", ErrRefused, o.Server, r.Zone, behind, r.hasten(o))
+			return fmt.Errorf("%w: %s of %s is behind (%s): going back begins when the last change has arrived everywhere; %s, and try again", ErrRefused, o.Server, r.Zone, behind, r.hasten(o, s))
 		}
 	}
 	return nil
 }
 
 // hasten is what to type when a server is behind.
-func (r *Roll) hasten(o ServerSighting) string {
+func (r *Roll) hasten(o ServerSighting, s Sighting) string {
 	if o.Role == RoleParent && o.Unknown == "" {
 		return fmt.Sprintf("look with `rollover advance --zone %s`", r.Zone)
 	}
-	out := fmt.Sprintf("if it will never answer again, `rollover exclude-server --zone %s %s --reason WHY`", r.Zone, o.place())
-	if o.Role == RoleChild {
-		out = fmt.Sprintf("tell it once more with `pdnsutil increase-serial %s` and `pdns_control notify %s`, or, %s", r.Zone, r.Zone, out)
+	if remedy := diagnosis(r.Zone, o); remedy != "" {
+		return remedy
 	}
-	return out
+	var ways []string
+	if o.Role == RoleChild {
+		ways = append(ways, fmt.Sprintf("tell it once more with `pdnsutil increase-serial %[1]s` and `pdns_control notify %[1]s`", bare(r.Zone)))
+	}
+	switch {
+	case s.spared(o):
+		ways = append(ways, fmt.Sprintf("if it will never answer again, and no secondary transfers from it, `rollover exclude-server --zone %s %s --reason WHY`", r.Zone, o.place()))
+	case o.Unknown != "":
+		ways = append(ways, "repair it: no other server of its side answers")
+	}
+	return strings.Join(ways, ", or, ")
 }
 
 // untold is what makes it certain that the parent does not do what it was last

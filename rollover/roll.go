@@ -132,6 +132,9 @@ type Roll struct {
 	// list them as keys (multi-signer, direct-dnskey); they are left alone.
 	Foreign []DNSKEY `json:"foreign,omitempty"`
 
+	// Strays are what was in the way in the zone's own records when they were last read.
+	Strays Strays `json:"strays,omitzero"`
+
 	Ask    *Ask    `json:"ask,omitempty"`
 	Block  *Block  `json:"block,omitempty"`
 	Intent *Intent `json:"intent,omitempty"`

@@ -26,6 +26,7 @@ type Contents struct {
 	LargestTTL uint32 // seconds; over all records, SOA minimum included
 	Minimum    uint32 // seconds; SOA minimum, which is the TTL of the DNSKEY set in PowerDNS
 	Samples    []Sample
+	Strays     Strays // what stands in the way of a rollover
 }
 
 // Verb is one thing that can be done to a key of a zone.

@@ -101,6 +101,10 @@ func (v *visit) survey(ctx context.Context) error {
 	v.dossier.Misfits, v.dossier.Proof = nil, "" // of the rollover before
 	v.dossier.Ledger.forget(v.soonest())
 	v.dossier.Ledger.learnContents(contents, v.engine.Now().Wall)
+	v.roll.Strays = contents.Strays
+	if err := v.roll.leftBehind(contents.Strays); err != nil {
+		return err
+	}
 	sign, err := v.prospect(ctx)
 	if err != nil {
 		return err
@@ -218,7 +222,7 @@ func (r *Roll) sound(s Sighting, p Policy) error {
 	}
 	for _, o := range s.Servers {
 		if why := o.lacking(RecordDNSKEY, RecordData, RecordDS); why != "" {
-			return fmt.Errorf("%w: %s server %s of %s: %s: repair it, or take it out with `rollover exclude-server --zone %s %s --reason WHY`", ErrUnavailable, o.Role, o.Server, r.Zone, why, r.Zone, o.place())
+			return fmt.Errorf("%w: %s server %s of %s: %s: %s", ErrUnavailable, o.Role, o.Server, r.Zone, why, s.mending(o, why))
 		}
 	}
 	for _, o := range children {

@@ -253,8 +253,8 @@ func (v *visit) stillSound(kind Kind, s Sighting) error {
 	r, zone := v.roll, v.dossier.Zone
 	for _, o := range s.Servers {
 		if o.Unchecked == "" && o.Unknown != "" {
-			return fmt.Errorf("%w: %s server %s of %s: %s: what it shows is needed to tell whether the configuration fits: repair it, or take it out with `rollover exclude-server --zone %s %s --reason WHY`",
-				ErrUnavailable, o.Role, o.Server, zone, o.Unknown, zone, o.place())
+			return fmt.Errorf("%w: %s server %s of %s: %s: what it shows is needed to tell whether the configuration fits: %s",
+				ErrUnavailable, o.Role, o.Server, zone, o.Unknown, s.mending(o, o.Unknown))
 		}
 		if o.DS == nil || !r.onlyOld(kind) || !r.pointsTo(Old, o.DS.Set) {
 			continue

@@ -44,6 +44,7 @@ type World struct {
 	// does as asked at once.
 	Operator func(w *World, want []rollover.DS)
 	Metadata map[string][]string // of the zone
+	Strays   rollover.Strays     // what list-zone shows of them
 	// Do is called instead of applying a command at once, if set; it may call
 	// Apply, and what it returns is what pdnsutil seemed to say.
 	OnDo func(w *World, c rollover.Command) error
@@ -519,7 +520,7 @@ func (w *World) Inventory(_ context.Context, zone string) (rollover.Inventory, e
 
 // Contents is the Signer's.
 func (w *World) Contents(context.Context, string) (rollover.Contents, error) {
-	c := rollover.Contents{Serial: w.serial, LargestTTL: uint32(w.TTL.Data.Seconds()), Minimum: uint32(w.TTL.DNSKEY.Seconds())}
+	c := rollover.Contents{Serial: w.serial, LargestTTL: uint32(w.TTL.Data.Seconds()), Minimum: uint32(w.TTL.DNSKEY.Seconds()), Strays: w.Strays}
 	return c, w.io(func() { w.Log = append(w.Log, "list-zone") })
 }
 
