@@ -57,6 +57,9 @@ func (s Sighting) spared(o ServerSighting) bool {
 	})
 }
 
+// otherResolver is what to do about resolvers that do not give what proofs need.
+const otherResolver = "set `resolvers` in the configuration to one that answers, with signatures"
+
 // serialRemedy is what to do about servers with different serials.
 func serialRemedy(zone string, newest uint32) string {
 	return fmt.Sprintf("pdns_control notify %[1]s; if the one with serial %[2]d is a secondary, it takes no transfer until the primary has a larger one: pdnsutil edit-zone %[1]s on the primary", bare(zone), newest)
@@ -103,6 +106,24 @@ func (n Need) exclusion(r *Roll) string {
 	return ""
 }
 
+// ahead is what to do about a server that is behind with a larger serial than one
+// that is not: it takes no transfer.
+func (n Need) ahead(r *Roll) string {
+	lags := func(s Server) bool { return slices.ContainsFunc(n.Lagging, func(l Lag) bool { return l.Server == s }) }
+	for _, late := range r.Servers {
+		for _, good := range r.Servers {
+			if late.Role != RoleChild || good.Role != RoleChild || late.Serial == 0 || good.Serial == 0 || !lags(late.Server) || lags(good.Server) {
+				continue
+			}
+			if int32(late.Serial-good.Serial) > 0 {
+				return fmt.Sprintf("%s has serial %d, ahead of %d at %s, and takes no transfer until the primary has a larger one: there pdnsutil edit-zone %[5]s (serial over %[2]d), pdns_control purge %[5]s$, pdns_control notify %[5]s",
+					late.Server, late.Serial, good.Serial, good.Server, bare(r.Zone))
+			}
+		}
+	}
+	return ""
+}
+
 // spreading is what to do while name servers do not show what is awaited.
 func (n Need) spreading(r *Roll) string {
 	zone := bare(r.Zone)
@@ -116,7 +137,7 @@ func (n Need) spreading(r *Roll) string {
 			return remedy
 		}
 	}
-	if remedy := r.Strays.unreadable(r.Zone); remedy != "" {
+	if remedy := cmp.Or(r.Strays.unreadable(r.Zone), n.ahead(r)); remedy != "" {
 		return remedy
 	}
 	return fmt.Sprintf("nothing, if it was just now: transfers take a moment; else look at that server, and at the transfer to it: rollover check %s; a zone of kind Native tells no secondaries (pdnsutil show-zone %s, pdnsutil set-kind %s primary)%s", r.Zone, zone, zone, n.exclusion(r))

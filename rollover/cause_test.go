@@ -42,6 +42,22 @@ func TestRemediesByCause(t *testing.T) {
 	}
 }
 
+// A secondary whose serial is ahead of the primary's takes no transfer. Serials
+// wrap around (RFC 1982).
+func TestSerialAheadIsTheCause(t *testing.T) {
+	one, two := Server{RoleChild, "ns1.example.com.", "192.0.2.1:53"}, Server{RoleChild, "ns2.example.com.", "192.0.2.2:53"}
+	for _, c := range []struct {
+		good, late uint32
+		named      bool
+	}{{7, 9, true}, {9, 7, false}, {7, 7, false}, {4294967290, 5, true}, {5, 4294967290, false}, {0, 9, false}} {
+		r := &Roll{Zone: "example.com.", Servers: []ServerState{{Server: one, OK: true, Serial: c.good}, {Server: two, OK: true, Serial: c.late}}}
+		n := Need{Actor: ActorServers, Lagging: []Lag{{Server: two, Detail: "has no DNSKEY 5", Bad: true}}}
+		if got := n.command(r, nil); c.named != strings.Contains(got, "takes no transfer until the primary has a larger one: there pdnsutil edit-zone example.com") {
+			t.Errorf("%d at one that has it, %d at one that lags: %q", c.good, c.late, got)
+		}
+	}
+}
+
 // Start and check name the same causes.
 func TestSilentServersByCause(t *testing.T) {
 	s := Sighting{Zone: "example.com.", Servers: []ServerSighting{{Server: Server{RoleChild, "ns1.", "192.0.2.1:53"}, Unknown: "h33a.example.com. TXT: SERVFAIL"}, {Server: Server{RoleParent, "p1.", "192.0.2.3:53"}, Unknown: "SERVFAIL"}}}

@@ -598,7 +598,7 @@ func (v *visit) describe(s Sighting) {
 
 // serverState sums up what one server showed of the statements that count.
 func (r *Roll) serverState(o ServerSighting) ServerState {
-	state := ServerState{Server: o.Server, OK: o.Unknown == "", Detail: o.Unknown}
+	state := ServerState{Server: o.Server, OK: o.Unknown == "", Detail: o.Unknown, Serial: o.Serial}
 	switch {
 	case o.Unchecked != "":
 		state.Detail, state.Unchecked = "not checked: "+o.Unchecked, true

@@ -116,7 +116,11 @@ func (e *examination) proven(v ServerSighting) {
 	if v.DS.Standing != nil && v.DS.Standing.Security == Bogus {
 		severity = SeverityCritical
 	}
-	e.add(FindingUnproven, severity, v.Server, why, "rollover trace "+e.sighting.Zone)
+	remedy := "rollover trace " + e.sighting.Zone
+	if v.DS.Standing != nil && v.DS.Standing.Resolver != "" {
+		remedy = otherResolver
+	}
+	e.add(FindingUnproven, severity, v.Server, why, remedy)
 }
 
 // delegated finds a parent that does not delegate the zone. One that proves it

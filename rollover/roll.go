@@ -80,6 +80,8 @@ type ServerState struct {
 	Detail string `json:"detail"`
 	// Unchecked says that it was not asked at all, and does not count.
 	Unchecked bool `json:"unchecked,omitempty"`
+	// Serial is that of the SOA which it served; 0 when it was not asked.
+	Serial uint32 `json:"serial,omitempty"`
 }
 
 // StepRecord is a step that was entered.

@@ -25,4 +25,7 @@ type Standing struct {
 	// Replayed says that an answer with a newer signature was seen from this
 	// server before. The eyes do not know that; the ledger does.
 	Replayed bool `json:"replayed,omitempty"`
+	// Resolver is what the resolvers did not give that the proof needs: then the
+	// fault is theirs. Empty when they gave it all.
+	Resolver string `json:"resolver,omitempty"`
 }

@@ -244,6 +244,9 @@ func (n Need) command(r *Roll, action *OperatorAction) string {
 		}
 		return fmt.Sprintf("at the registrar: %s (rollover ds --zone %s)", action.sentence(), r.Zone)
 	case ActorParent:
+		if slices.ContainsFunc(n.Lagging, func(l Lag) bool { return strings.Contains(l.Detail, otherResolver) }) {
+			return otherResolver
+		}
 		return "nothing to type: the parent's servers must agree" + n.exclusion(r)
 	case ActorServers:
 		return n.spreading(r)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,38 @@ func TestRecordThatCannotBeServed(t *testing.T) {
 	}
 	h.sql("DELETE FROM records WHERE name = 'h33a.h33a.lab.test'")
 	if err := h.lab.Publish(ctx, zone); err != nil {
+		t.Fatal(err)
+	}
+	h.until("going on", []string{zone}, h.advance, at("switch"))
+}
+
+// The primary was restored from an old copy, and its serial is behind that of the
+// secondary, which takes no transfer: status names that.
+func TestSerialAheadOfThePrimary(t *testing.T) {
+	t.Parallel()
+	const zone = "ahead.lab.test."
+	h := newHarness(t, "2s", lab.Options{DSTTL: 1, Zones: []lab.Zone{{Name: zone, Layout: lab.Split, TTL: 1, Minimum: 1, SOATTL: 1}}})
+	soa := h.sql("SELECT content FROM records WHERE type = 'SOA' AND name = 'ahead.lab.test'")
+	reset := func(serial uint64) {
+		f := strings.Fields(soa)
+		f[2] = fmt.Sprint(serial)
+		h.sql("UPDATE records SET content = '" + strings.Join(f, " ") + "' WHERE type = 'SOA' AND name = 'ahead.lab.test'")
+	}
+	serial, err := strconv.ParseUint(strings.Fields(soa)[2], 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reset(serial + 100)
+	if err := h.lab.Publish(context.Background(), zone); err != nil {
+		t.Fatal(err)
+	}
+	reset(serial)
+	h.must("start", zone, "--type", "zsk")
+	h.until("told of the serial", []string{zone}, h.advance, func(s rollover.Status) bool {
+		return strings.Contains(s.Command, "takes no transfer until the primary has a larger one: there pdnsutil edit-zone ahead.lab.test")
+	})
+	reset(serial + 200)
+	if err := h.lab.Publish(context.Background(), zone); err != nil {
 		t.Fatal(err)
 	}
 	h.until("going on", []string{zone}, h.advance, at("switch"))

@@ -28,7 +28,7 @@ func (c *Client) proveUnsigned(ctx context.Context, zone string, p *proofs) {
 	if p.unsigned != nil || zone == "." {
 		return
 	}
-	walk := chain.Walk{Ask: c.askAnybody, Anchors: c.Anchors, Now: c.now().Wall}
+	walk := chain.Walk{Ask: p.asking(c), Anchors: c.Anchors, Now: c.now().Wall}
 	name, v := walk.Above(ctx, above(zone))
 	if v.Security == rollover.Secure {
 		v = chain.Verdict{Security: rollover.Bogus, Text: fmt.Sprintf("the answer of the parent is not signed by a zone above %s, and %s is signed", zone, name)}
@@ -41,7 +41,7 @@ func (p *proofs) unsignedStanding(zone string) *rollover.Standing {
 	if p.unsigned == nil {
 		return &rollover.Standing{Security: rollover.Bogus, Why: "the answer of the parent is not signed by a zone above " + zone}
 	}
-	return &rollover.Standing{Security: p.unsigned.Security, Why: unsignedWhy(zone, *p.unsigned)}
+	return p.blame(&rollover.Standing{Security: p.unsigned.Security, Why: unsignedWhy(zone, *p.unsigned)})
 }
 
 func unsignedWhy(zone string, v chain.Verdict) string {

@@ -2,7 +2,10 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -30,6 +33,39 @@ type proofs struct {
 	zones    map[string]chain.Zone
 	verdicts map[string]chain.Verdict
 	unsigned *chain.Verdict // why an answer has no signature of a zone above; nil when every one has
+	// resolver is what the resolvers did not give that a proof needs; empty if
+	// they gave it all.
+	resolver string
+}
+
+// asking asks the resolvers, and notes where they give nothing, or keys that they
+// took the signatures from: a DNSKEY set that is asked for hangs on a trust anchor
+// or a proven DS, so it is signed.
+func (p *proofs) asking(c *Client) func(ctx context.Context, zone, name string, rrtype uint16) []chain.Reply {
+	return func(ctx context.Context, zone, name string, rrtype uint16) []chain.Reply {
+		replies := c.askAnybody(ctx, zone, name, rrtype)
+		for _, r := range replies {
+			question := name + " " + dns.Type(rrtype).String()
+			switch {
+			case p.resolver != "":
+			case r.Message == nil:
+				p.resolver = fmt.Sprintf("%s gave no answer about %s: %s", r.Server, question, strings.TrimPrefix(r.Why, "no answer: "))
+			case rrtype == dns.TypeDNSKEY && len(r.Message.Answer) > 0 && !slices.ContainsFunc(r.Message.Answer, isSignature):
+				p.resolver = fmt.Sprintf("%s gave %s without signatures", r.Server, question)
+			}
+		}
+		return replies
+	}
+}
+
+func isSignature(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG }
+
+// blame names the resolvers in what could not be proven for want of their answers.
+func (p *proofs) blame(s *rollover.Standing) *rollover.Standing {
+	if s.Security == rollover.Bogus || s.Security == rollover.Indeterminate {
+		s.Resolver = p.resolver
+	}
+	return s
 }
 
 // prove follows the zones that signed what the parent's servers said up to a
@@ -74,7 +110,7 @@ func (c *Client) proveSigner(ctx context.Context, zone string, m *dns.Msg, paren
 		p.zones[signer] = known
 		return
 	}
-	p.zones[signer], p.verdicts[signer] = c.proveZone(ctx, signer, parents, now)
+	p.zones[signer], p.verdicts[signer] = c.proveZone(ctx, signer, parents, p, now)
 }
 
 func fits(zone string, parent chain.Zone, m *dns.Msg, now time.Time) bool {
@@ -84,18 +120,22 @@ func fits(zone string, parent chain.Zone, m *dns.Msg, now time.Time) bool {
 
 // proveZone follows the chain down to a zone: by what the resolvers say, and if
 // that does not do, by what the zone's own servers say of its keys.
-func (c *Client) proveZone(ctx context.Context, name string, servers []netip.AddrPort, now time.Time) (chain.Zone, chain.Verdict) {
-	walk := chain.Walk{Ask: c.askAnybody, Anchors: c.Anchors, Now: now}
+func (c *Client) proveZone(ctx context.Context, name string, servers []netip.AddrPort, p *proofs, now time.Time) (chain.Zone, chain.Verdict) {
+	walk := chain.Walk{Ask: p.asking(c), Anchors: c.Anchors, Now: now}
 	z, v := walk.Zone(ctx, name)
 	if v.Security != rollover.Secure {
 		walk.Ask = func(ctx context.Context, zone, owner string, rrtype uint16) []chain.Reply {
 			if zone == name {
 				return c.askServers(ctx, servers, owner, rrtype)
 			}
-			return c.askAnybody(ctx, zone, owner, rrtype)
+			return p.asking(c)(ctx, zone, owner, rrtype)
 		}
+		first := p.resolver
+		p.resolver = "" // what the zone's own servers say is not the resolvers' fault
 		if again, verdict := walk.Zone(ctx, name); verdict.Security != rollover.Indeterminate {
 			z, v = again, verdict
+		} else {
+			p.resolver = first
 		}
 	}
 	if v.Security == rollover.Secure {
@@ -177,7 +217,7 @@ func (p *proofs) standing(zone string, m *dns.Msg, now time.Time) *rollover.Stan
 	}
 	parent, known := p.zones[signer]
 	if v, tried := p.verdicts[signer]; tried && v.Security != rollover.Secure {
-		return &rollover.Standing{Security: v.Security, Why: "the keys of " + signer + " are not proven: " + v.Text}
+		return p.blame(&rollover.Standing{Security: v.Security, Why: "the keys of " + signer + " are not proven: " + v.Text})
 	}
 	if !known {
 		return &rollover.Standing{Security: rollover.Indeterminate, Why: "the keys of " + signer + " were not looked for"}
