@@ -192,7 +192,7 @@ func (r *Roll) hasten(o ServerSighting, s Sighting) string {
 	}
 	var ways []string
 	if o.Role == RoleChild {
-		ways = append(ways, fmt.Sprintf("tell it once more with `pdnsutil increase-serial %[1]s` and `pdns_control notify %[1]s`", bare(r.Zone)))
+		ways = append(ways, fmt.Sprintf("tell it once more with `pdnsutil increase-serial %[1]s` and `pdns_control notify %[1]s`", r.Zone))
 	}
 	switch {
 	case s.spared(o):

@@ -72,7 +72,6 @@ func (v *visit) recount(ctx context.Context) {
 		v.fail(fmt.Errorf("reading the records of %s to see why a server is behind: %w", v.dossier.Zone, err))
 		return
 	}
-	v.dossier.Ledger.learnContents(c, v.engine.Now().Wall)
 	v.roll.Strays, v.dirty = c.Strays, true
 }
 
