@@ -50,7 +50,10 @@ var (
 func waitMutants() []mutant {
 	var out []mutant
 	for _, k := range Kinds() {
-		hasty := unrescued(without(k, func(w Wait) bool { return w.Courtesy }))
+		hasty := without(k, func(w Wait) bool { return w.Courtesy })
+		if !k.back() {
+			hasty = unrescued(hasty)
+		}
 		for i, s := range hasty.Steps {
 			for j, w := range s.Waits {
 				if w.Strength != StrengthSettled {

@@ -163,23 +163,34 @@ func familiesFor(m mutant) []family {
 	switch {
 	case m.family.may != nil || m.family.ttl != [3][2]uint8{}:
 		return []family{m.family}
+	case m.kind.Role == KSK && m.record == RecordData:
+		return []family{asideFamily(m.kind)}
 	case m.kind.Type == "revert":
 		return []family{
 			{may: may{faultRevert: 1}}, {may: may{faultRevert: 1}, ttl: wide}, {may: may{faultRevert: 1, faultHide: 1}},
-			{may: may{faultRevert: 1, faultSwitch: 1}, ttl: wide}, {may: may{faultRevert: 1, faultEdit: 1}, ttl: late, aside: true},
+			{may: may{faultRevert: 1, faultSwitch: 1}, ttl: wide},
 		}
 	case m.kind.Type == "cancel" && m.record == RecordDS:
 		return []family{{may: may{faultCancel: 1, faultEarly: 1}}, {may: may{faultCancel: 1, faultReplace: 1}}, {may: may{faultCancel: 1, faultHide: 1}}}
 	case m.kind.Type == "cancel":
 		return []family{
-			{may: may{faultCancel: 1, faultSwitch: 1}}, {may: may{faultCancel: 1, faultSwitch: 1}, ttl: late, aside: true}, {may: may{faultCancel: 1, faultHide: 1}},
+			{may: may{faultCancel: 1, faultSwitch: 1}}, {may: may{faultCancel: 1, faultHide: 1}},
 			{may: may{faultCancel: 1, faultHide: 1, faultEarly: 1}, lenient: true},
 		}
 	}
-	if m.kind.Role == KSK && m.record == RecordData {
-		return []family{{roles: true, ttl: late}}
-	}
 	return []family{{ttl: wide}, {ttl: other}}
+}
+
+// asideFamily is where a KSK signs data because somebody has changed the ZSK: before
+// the start, or before it is taken back.
+func asideFamily(k Kind) family {
+	switch k.Type {
+	case "cancel":
+		return family{may: may{faultCancel: 1, faultSwitch: 1}, ttl: late, aside: true}
+	case "revert":
+		return family{may: may{faultRevert: 1, faultEdit: 1}, ttl: late, aside: true}
+	}
+	return family{roles: true, ttl: late}
 }
 
 // takesBack says whether a mutant is of the row by which another is taken back.
