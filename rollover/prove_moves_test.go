@@ -138,8 +138,8 @@ func (m *mover) takeOver() {
 	}
 }
 
-// note makes a raised TTL, and what somebody made by hand, stay until it was
-// seen: what nobody sees is beyond what any tool can know. The TTL of data is
+// note makes a raised TTL, and what somebody made by hand or by mistake, stay until
+// it was seen: what nobody sees is beyond what any tool can know. The TTL of data is
 // read from PowerDNS itself.
 func (m *mover) note(w *world, at int, v uint8) {
 	raised := placeRecord[at] != inData && m.versions[v].ttl > m.versions[w.serve[at]].ttl
@@ -147,7 +147,8 @@ func (m *mover) note(w *world, at int, v uint8) {
 	if placeRecord[at] == inDS {
 		hand = unasked
 	}
-	if !m.family.unseen && (raised || w.flags&hand != 0) {
+	wrong := placeRecord[at] == inDS && w.flags&astray != 0 && m.family.may[faultWrongDS] > 0
+	if !m.family.unseen && (raised || wrong || w.flags&hand != 0) {
 		w.unseen |= 1 << at
 	}
 }
