@@ -304,7 +304,7 @@ func (h *harness) undo(zone string) string {
 // Zones that change in the same tick share one purge.
 func TestOnePurgeForTheTick(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, "0s", lab.Options{DSTTL: 2, Zones: []lab.Zone{{Name: "one.lab.test.", TTL: 1, Minimum: 1}, {Name: "two.lab.test.", TTL: 1, Minimum: 1}}})
+	h := newHarness(t, "0s", lab.Options{DSTTL: 2, Zones: []lab.Zone{{Name: "one.lab.test.", TTL: 5, Minimum: 5}, {Name: "two.lab.test.", TTL: 5, Minimum: 5}}})
 	both := []string{"one.lab.test.", "two.lab.test."}
 	for _, zone := range both {
 		h.must("start", zone)
@@ -313,7 +313,7 @@ func TestOnePurgeForTheTick(t *testing.T) {
 	if err := os.Truncate(h.log, 0); err != nil {
 		t.Fatal(err)
 	}
-	wait := time.NewTimer(3 * time.Second) // longer than the hold: the next look earns it for both
+	wait := time.NewTimer(7 * time.Second) // longer than the hold: the next look earns it for both
 	<-wait.C
 	h.must("advance", both[0], both[1])
 	raw, err := os.ReadFile(h.log)
