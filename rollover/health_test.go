@@ -2,11 +2,8 @@ package rollover_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -236,31 +233,7 @@ func TestHealth(t *testing.T) {
 			out.WriteString(name + ", by evidence plain\n" + plain)
 		}
 	}
-	golden(t, "health.txt", out.String())
-}
-
-// golden compares a text with the one in testdata, or puts it there.
-func golden(t *testing.T, name, text string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if flag.Lookup("update").Value.String() == "true" {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, got := strings.Split(string(raw), "\n"), strings.Split(text, "\n")
-	for i := range min(len(want), len(got)) {
-		if want[i] != got[i] {
-			t.Fatalf("%s, line %d: %q, expected %q; go test ./rollover -update, and read the diff", name, i+1, got[i], want[i])
-		}
-	}
-	if len(want) != len(got) {
-		t.Errorf("%s: %d lines, expected %d", name, len(got), len(want))
-	}
+	rollover.Golden(t, "health.txt", out.String())
 }
 
 // checkup is what check says of a world with a rollover, at some time.

@@ -1,10 +1,7 @@
 package rollover
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -82,19 +79,7 @@ func TestWhatIsRecognised(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "%s: %s/%s after %q, begun %q, from %s to %s\n", w, found.kindType, found.method, found.step, found.begun, keyNames(found.old), keyNames(found.new))
 	}
-	path := filepath.Join("testdata", "recognised.txt")
-	if flag.Lookup("update").Value.String() == "true" {
-		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(raw) != out.String() {
-		t.Error("testdata/recognised.txt is not what is recognised: go test ./rollover -run WhatIsRecognised -update, and read the diff")
-	}
+	Golden(t, "recognised.txt", out.String())
 }
 
 // shortened leaves out what adopt says that it saw.
