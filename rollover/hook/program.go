@@ -109,7 +109,7 @@ func (p Program) trusted() error {
 	if err != nil {
 		return fmt.Errorf("could not be run: %w", err)
 	}
-	if err := owned(path, info); err != nil {
+	if err := owned(path, info, os.Geteuid()); err != nil {
 		return err
 	}
 	if info.Mode().Perm()&0o022 != 0 {
@@ -135,9 +135,9 @@ func trustedDirs(dir string) error {
 	}
 }
 
-func owned(path string, info fs.FileInfo) error {
+func owned(path string, info fs.FileInfo, user int) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(stat.Uid) == os.Geteuid() || stat.Uid == 0 {
+	if !ok || int(stat.Uid) == user || stat.Uid == 0 {
 		return nil
 	}
 	return fmt.Errorf("%s belongs to user %d: it must belong to root or to the user that runs rollover", path, stat.Uid)
@@ -153,7 +153,7 @@ func (o outcome) said() string {
 		return output[0]
 	case o.code != 0 && len(complaint) > 0:
 		return complaint[len(complaint)-1]
-	case o.code != 0 && len(output) > 0:
+	case len(output) > 0:
 		return output[len(output)-1]
 	}
 	return ""
