@@ -1,6 +1,7 @@
 package product
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -129,5 +130,27 @@ func TestStrictValidators(t *testing.T) {
 		if (len(got) > 0) != c.expect {
 			t.Errorf("%s: got %q", name, got)
 		}
+	}
+}
+
+// Each combination is told once, by the tags of its records.
+func TestCombinationsAreToldByTheirTags(t *testing.T) {
+	o, n, y, z := key("o").Tag(), key("n").Tag(), key("y").Tag(), key("z").Tag()
+	trace := func(k rollover.DNSKEY) rollover.Signature { return rollover.Signature{Tag: k.Tag(), Algorithm: 13} }
+	in := []rollover.Signature{trace(key("y")), trace(key("n"))}
+	got := Check(rollover.Cached{
+		Zone: zone, DS: []rollover.DSVersion{ds(t, "ny", 2), ds(t, "ny", 2)}, Keys: []rollover.KeyVersion{set("oz", "o"), set("oz", "o")},
+		Data: []rollover.DataVersion{data("yn"), {Traces: in}, {}, {Signers: keys("y"), Traces: in}},
+	})
+	keySet := fmt.Sprintf("DNSKEY {%d, %d, signed by %d}", o, z, o)
+	want := []string{
+		fmt.Sprintf("DS {%d/2, %d/2} with %s", n, y, keySet),
+		fmt.Sprintf("%s with data signed by %d, %d", keySet, y, n),
+		fmt.Sprintf("%s with data signed by %d, %d in part", keySet, y, n),
+		keySet + " with data signed by none",
+		fmt.Sprintf("%s with data signed by %d", keySet, y),
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, expected %q", got, want)
 	}
 }
