@@ -105,7 +105,7 @@ func (r resolver) endpoints(ctx context.Context, zone string) ([]endpoint, error
 func further(labels []string, cut int, apex string) (next []string, at int, more bool) {
 	inferred := len(labels) - dns.CountLabel(apex)
 	switch {
-	case cut > 0 && apex != "" && inferred > cut && dns.IsSubDomain(apex, dns.Fqdn(strings.Join(labels, "."))):
+	case cut > 0 && inferred > cut && dns.IsSubDomain(apex, dns.Fqdn(strings.Join(labels, "."))):
 		return labels, inferred, true
 	case cut > 0:
 		return labels[cut:], 0, true

@@ -188,15 +188,22 @@ func (n *Nsupdate) exchange(ctx context.Context, m *dns.Msg, secrets map[string]
 	}
 	client := dns.Client{Net: "tcp", Timeout: timeout, TsigSecret: secrets}
 	answer, _, err := client.ExchangeContext(ctx, m, withPort(n.Server))
-	switch {
-	case errors.Is(err, dns.ErrSig), errors.Is(err, dns.ErrTime), errors.Is(err, dns.ErrKeyAlg), errors.Is(err, dns.ErrSecret):
-		return nil, fmt.Errorf("%w: the answer of %s has no good TSIG signature: %w", errGaveUp, n.Server, err)
-	case err != nil && answer != nil && answer.Rcode == dns.RcodeNotAuth:
-		return nil, fmt.Errorf("%w by %s: NOTAUTH: the TSIG key does not fit, or a clock is wrong (%w)", errGaveUp, n.Server, err)
-	case err != nil:
-		return nil, fmt.Errorf("asking %s: %w", n.Server, err)
+	if err != nil {
+		return nil, n.failed(answer, err)
 	}
 	return answer, nil
+}
+
+// failed says of an exchange that failed whether only a person can help; there
+// may be an answer all the same.
+func (n *Nsupdate) failed(answer *dns.Msg, err error) error {
+	switch {
+	case errors.Is(err, dns.ErrSig), errors.Is(err, dns.ErrTime), errors.Is(err, dns.ErrKeyAlg), errors.Is(err, dns.ErrSecret):
+		return fmt.Errorf("%w: the answer of %s has no good TSIG signature: %w", errGaveUp, n.Server, err)
+	case answer != nil && answer.Rcode == dns.RcodeNotAuth:
+		return fmt.Errorf("%w by %s: NOTAUTH: the TSIG key does not fit, or a clock is wrong (%w)", errGaveUp, n.Server, err)
+	}
+	return fmt.Errorf("asking %s: %w", n.Server, err)
 }
 
 // withPort adds port 53 where there is none.

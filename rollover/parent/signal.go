@@ -120,7 +120,7 @@ func (d *CDS) tidy(ctx context.Context, c rollover.Change) rollover.Answer {
 		switch {
 		case changed:
 			removed = append(removed, zone)
-		case d.Signal != nil && zone != "":
+		case zone != "":
 		case d.signalled(ctx, c.Zone, host, expectation{}) == othersThere:
 			left = append(left, signalName(c.Zone, host)+" (CDS and CDNSKEY"+why+")")
 			if d.Signal != nil && !strings.Contains(why, "not on this PowerDNS") {

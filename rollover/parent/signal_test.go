@@ -157,3 +157,95 @@ func TestNothingToSignal(t *testing.T) {
 		t.Errorf("written: %q", s.calls)
 	}
 }
+
+// A signalling name is good only if every validator that answers finds there
+// what is wanted; CDNSKEY records count where they are used.
+func TestWhatValidatorsFind(t *testing.T) {
+	const host = "ns.other.example."
+	name := signalName(zone, host)
+	one, two := newSignaller(t), newSignaller(t)
+	cds, cdnskey := []string{dsOf(t, one.by.Key).String()}, []string{one.by.Key.DNSKEY().String()}
+	want := expectation{cds: cds, cdnskey: cdnskey}
+	dead := "127.0.0.1:1"
+	for _, c := range []struct {
+		name       string
+		validators []string
+		cds        [2][]string // that each has
+		cdnskey    [2][]string
+		want       expectation
+		both       bool
+		insecure   bool
+		says       string
+	}{
+		{"good at both", []string{one.address, two.address}, [2][]string{cds, cds}, [2][]string{cdnskey, cdnskey}, want, true, false, ""},
+		{"none at the second", []string{one.address, two.address}, [2][]string{cds, nil}, [2][]string{cdnskey, nil}, want, true, false, "none"},
+		{"others at the second", []string{one.address, two.address}, [2][]string{cds, {deleteCDS}}, [2][]string{cdnskey, cdnskey}, want, true, false, othersThere},
+		{"the first is silent", []string{dead, one.address}, [2][]string{cds}, [2][]string{cdnskey}, want, true, false, ""},
+		{"the second is silent", []string{one.address, dead}, [2][]string{cds}, [2][]string{cdnskey}, want, true, false, ""},
+		{"all are silent", []string{dead}, [2][]string{cds}, [2][]string{cdnskey}, want, true, false, "asking for " + name},
+		{"without CDNSKEY, which is used", []string{one.address}, [2][]string{cds}, [2][]string{}, want, true, false, "none"},
+		{"without CDNSKEY, which is not used", []string{one.address}, [2][]string{cds}, [2][]string{}, want, false, false, ""},
+		{"with CDNSKEY, which is not used", []string{one.address}, [2][]string{cds}, [2][]string{{deleteCDNSKEY}}, want, false, false, ""},
+		{"without CDS, where CDNSKEY is not used", []string{one.address}, [2][]string{}, [2][]string{}, want, false, false, "none"},
+		{"insecure", []string{one.address}, [2][]string{cds}, [2][]string{cdnskey}, want, true, true, "there, and validators do not find them secure"},
+		{"none, as it must be", []string{one.address}, [2][]string{}, [2][]string{}, expectation{}, true, false, ""},
+		{"none, as it must be, insecure", []string{one.address}, [2][]string{}, [2][]string{}, expectation{}, true, true, ""},
+		{"some that must not be", []string{one.address}, [2][]string{cds}, [2][]string{}, expectation{}, true, true, othersThere},
+	} {
+		for i, s := range []*signaller{one, two} {
+			s.stored, s.insecure = map[string][]string{name + " CDS": c.cds[i], name + " CDNSKEY": c.cdnskey[i]}, c.insecure
+		}
+		d := &CDS{CDNSKEY: c.both, Validators: c.validators, Timeout: 2 * time.Second}
+		if got := d.signalled(context.Background(), zone, host, c.want); !strings.HasPrefix(got, c.says) || c.says == "" && got != "" {
+			t.Errorf("%s: %q, expected %q", c.name, got, c.says)
+		}
+	}
+}
+
+// What is left at signalling names is told to whoever can take it out; that is a
+// failure only where PowerDNS should have.
+func TestWhatIsLeftOfSignals(t *testing.T) {
+	s := newSignaller(t, "ns1.hosts.example.", "ns.other.example.")
+	c := s.change(t)
+	other := signalName(zone, "ns.other.example.")
+	s.stored[other+" CDS"] = []string{deleteCDS}
+	over, roll := c, c
+	over.Over = true
+	roll.Keep, roll.Add = c.Add, nil
+	s.submit(t, s.driver(true), over, rollover.SubmissionAccepted, "can be taken out by hand now: "+other+" (CDS and CDNSKEY, and its zone is not on this PowerDNS)", 0)
+	if a := s.driver(false).Submit(t.Context(), roll); a.State != rollover.SubmissionAccepted || strings.Contains(a.Text, "signalling") {
+		t.Errorf("before another change, by a driver that writes none: %+v", a)
+	}
+	s = newSignaller(t, "ns1.hosts.example.")
+	s.stored[signalName(zone, "ns1.hosts.example.")+" CDS"] = []string{deleteCDS}
+	d := s.driver(true)
+	d.Signal = func(context.Context, string, []string, []string) (string, bool, error) {
+		return "hosts.example.", false, nil
+	}
+	if a := d.Submit(t.Context(), over); a.State != rollover.SubmissionAccepted || a.Text != "" {
+		t.Errorf("taken out, and still in a cache: %+v", a)
+	}
+}
+
+// The records that are missing are those that are used, at each name once; the
+// names are those that a server of the zone tells of the zone.
+func TestNamesThatCanSignal(t *testing.T) {
+	s := newSignaller(t, "ns.other.example.")
+	c := s.change(t)
+	c.Servers = slices.Concat(c.Servers, c.Servers)
+	d := s.driver(false)
+	d.CDNSKEY = false
+	s.submit(t, d, c, rollover.SubmissionAccepted, "below ns.other.example. (none)", 1)
+	n := serve(t, nil, func(m, reply *dns.Msg) {
+		if m.RecursionDesired {
+			t.Error("a name server is asked to ask others")
+		}
+		reply.Answer = []dns.RR{rr(t, "CHILD.example. 60 IN NS NS.other.example."), rr(t, "example. 60 IN NS ns.example.")}
+		reply.Ns = []dns.RR{rr(t, zone+" 60 IN NS ns2.other.example.")}
+	})
+	for address, want := range map[string]string{n.address: "[ns.other.example. ns2.other.example.]", "127.0.0.1:1": "[]"} {
+		if got := fmt.Sprint(d.hosts(t.Context(), zone, rollover.Server{Address: address})); got != want {
+			t.Errorf("%s tells %s", address, got)
+		}
+	}
+}
