@@ -137,6 +137,25 @@ func TestNothingIsLeftOfAProgram(t *testing.T) {
 	}
 }
 
+// A program that is ended may say why, and put away what it has.
+func TestAProgramIsToldToEnd(t *testing.T) {
+	dir := t.TempDir()
+	path := program(t, dir, "exec 2>/dev/null; trap 'echo bye; exit' TERM; : >"+dir+"/ready; sleep 600")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan outcome, 1)
+	go func() { ended <- Program{Command: []string{path}}.run(ctx, nil, nil) }()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		if _, err := os.Stat(dir + "/ready"); err == nil {
+			break
+		}
+	}
+	cancel()
+	if out := <-ended; out.why() != "context canceled; it said: bye" {
+		t.Errorf("%+v", out)
+	}
+}
+
 func lives(pid int) bool {
 	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	return err == nil && !strings.Contains(string(raw), ") Z ")
