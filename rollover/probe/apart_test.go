@@ -106,3 +106,41 @@ func TestUnsignedAnswersOfTheParent(t *testing.T) {
 		}
 	}
 }
+
+// A zone is alone when it is the root or has an anchor of its own, unless servers
+// of a parent are configured or known.
+func TestWhoHasNoParentThatCounts(t *testing.T) {
+	known := func(role string) rollover.Question {
+		return rollover.Question{Zone: ".", Known: []rollover.Server{{Role: role, Name: "ns."}}}
+	}
+	c := &Client{Anchors: chain.Anchors{zone: {DS: []rollover.DS{{Tag: 1, Algorithm: 13, DigestType: 2, Digest: "AB"}}}}}
+	for name, tc := range map[string]struct {
+		q     rollover.Question
+		alone bool
+	}{
+		"the root":                          {rollover.Question{Zone: "."}, true},
+		"one with an anchor":                {rollover.Question{Zone: zone}, true},
+		"one without":                       {rollover.Question{Zone: "example."}, false},
+		"a server of the parent configured": {rollover.Question{Zone: ".", ParentServers: []string{"127.0.0.1"}}, false},
+		"a server of the parent known":      {known(rollover.RoleParent), false},
+		"a server of the zone known":        {known(rollover.RoleChild), true},
+	} {
+		same(t, name, c.alone(tc.q), tc.alone)
+	}
+}
+
+// The root has nobody above to prove anything, and the one answer that no zone
+// above has signed is looked into once.
+func TestProofsOfUnsignedAnswers(t *testing.T) {
+	s := newStreet(t)
+	c := s.client(t)
+	p := &proofs{}
+	c.proveUnsigned(t.Context(), ".", p)
+	same(t, "of the root", p.unsigned, (*chain.Verdict)(nil))
+	same(t, "standing", p.unsignedStanding("."), &rollover.Standing{Security: rollover.Bogus, Why: "the answer of the parent is not signed by a zone above ."})
+	c.proveUnsigned(t.Context(), zone, p)
+	c.proveUnsigned(t.Context(), zone, p)
+	same(t, "questions", s.times("resolver . DNSKEY"), 1)
+	same(t, "standing", p.unsignedStanding(zone),
+		&rollover.Standing{Security: rollover.Bogus, Why: "the answer of the parent is not signed by a zone above zone.example., and example. is signed"})
+}
