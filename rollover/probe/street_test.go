@@ -31,6 +31,7 @@ func newStreet(t *testing.T) *street {
 	s.child = chaintest.NewZone(t, zone, "www.zone.example. 60 IN A 192.0.2.1", "alias.zone.example. 60 IN CNAME www.zone.example.", "ns.zone.example. 60 IN A 127.0.0.1")
 	s.root.Delegate(s.parent)
 	s.parent.Delegate(s.child)
+	s.root.Add(rr(t, "ns. 60 IN A 127.0.0.1"))
 	s.parent.Add(rr(t, "ns.example. 60 IN A 127.0.0.1"))
 	s.at = serve(t, func(w dns.ResponseWriter, query *dns.Msg) {
 		if m := s.answer(query, isTCP(w)); len(m.Question) > 0 {
@@ -55,6 +56,16 @@ func (s *street) answer(query *dns.Msg, tcp bool) *dns.Msg {
 	m.Id, m.RecursionDesired, m.Question = query.Id, query.RecursionDesired, query.Question
 	s.change(query, m)
 	return m
+}
+
+// set is what spoils the answers from now on; nil spoils none.
+func (s *street) set(change func(query, m *dns.Msg)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.change = change
+	if change == nil {
+		s.change = func(_, _ *dns.Msg) {}
+	}
 }
 
 // zoneOf is the zone that answers: for a DS set the one above.
