@@ -131,7 +131,7 @@ func TestWhoHasNoParentThatCounts(t *testing.T) {
 
 // The root has nobody above to prove anything, and the one answer that no zone
 // above has signed is looked into once.
-func TestProofsOfUnsignedAnswers(t *testing.T) {
+func TestWhatNobodyAboveHasSigned(t *testing.T) {
 	s := newStreet(t)
 	c := s.client(t)
 	p := &proofs{}

@@ -31,21 +31,15 @@ func (v visit) absence(zone string, m *dns.Msg, now time.Time, set *rollover.DSV
 // absence notes on an empty DS set what its proof says: that the zone is
 // delegated without DS, or that it is not delegated.
 func (p *proofs) absence(zone string, m *dns.Msg, now time.Time, v *rollover.DSVersion) {
-	signer, ok := signerOf(zone, m)
-	if !ok {
-		return
-	}
-	parent, known := p.zones[signer]
-	if !known {
-		return
-	}
-	d := chain.ProveDelegation(parent.Pool(now), zone, m)
+	signer, _ := signerOf(zone, m)
+	d := chain.ProveDelegation(p.zones[signer].Pool(now), zone, m) // where no keys are proven, nothing is
 	switch {
 	case d.Cut == chain.CutUnsigned && v.NoDS == "": // with opt-out the response code says more
 		v.NoDS = rollover.AbsentDS
-	case d.Security == rollover.Secure && d.Cut == chain.CutNone:
+	case d.Security != rollover.Secure:
+	case d.Cut == chain.CutNone:
 		v.NoDS, v.Denied = rollover.AbsentDelegation, true
-	case d.Security == rollover.Secure && d.Cut == chain.CutNoName:
+	case d.Cut == chain.CutNoName:
 		v.NoDS, v.Denied = rollover.AbsentName, true
 	}
 }

@@ -58,8 +58,14 @@ func TestOpinions(t *testing.T) {
 		"the anchor is not told": {onlyAnchor(func(m *dns.Msg) { m.AuthenticatedData, m.Truncated = false, true }), rollover.ValidatorSighting{}, rollover.Insecure},
 		"bogus":                  {servfail(dns.RcodeSuccess), rollover.ValidatorSighting{Bogus: true, Text: "SERVFAIL (extended error 9, DNSKEY Missing)"}, rollover.Bogus},
 		"broken":                 {servfail(dns.RcodeServerFailure), rollover.ValidatorSighting{Unknown: "SERVFAIL (extended error 9, DNSKEY Missing)"}, ""},
-		"refuses":                {func(_ dns.Question, _ bool, m *dns.Msg) { m.Rcode = dns.RcodeRefused }, rollover.ValidatorSighting{Unknown: "REFUSED"}, ""},
-		"says nothing":           {func(_ dns.Question, _ bool, m *dns.Msg) { m.Truncated = true }, rollover.ValidatorSighting{Unknown: "truncated even over TCP"}, ""},
+		"not told without checking": {func(_ dns.Question, checkingDisabled bool, m *dns.Msg) {
+			if m.Truncated = checkingDisabled; !checkingDisabled {
+				m.Rcode = dns.RcodeServerFailure
+			}
+		}, rollover.ValidatorSighting{Unknown: "SERVFAIL"}, ""},
+		"secure below what is not": {func(q dns.Question, _ bool, m *dns.Msg) { m.AuthenticatedData = q.Name == zone }, rollover.ValidatorSighting{AD: true}, rollover.Secure},
+		"refuses":                  {func(_ dns.Question, _ bool, m *dns.Msg) { m.Rcode = dns.RcodeRefused }, rollover.ValidatorSighting{Unknown: "REFUSED"}, ""},
+		"says nothing":             {func(_ dns.Question, _ bool, m *dns.Msg) { m.Truncated = true }, rollover.ValidatorSighting{Unknown: "truncated even over TCP"}, ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -23,6 +23,10 @@ func keysOf(name string) func(q *dns.Msg) bool {
 
 func isDS(q *dns.Msg) bool { return !q.RecursionDesired && q.Question[0].Qtype == dns.TypeDS }
 
+func ownKeys(q *dns.Msg) bool {
+	return !q.RecursionDesired && q.Question[0].Qtype == dns.TypeDNSKEY
+}
+
 // unsign takes the signatures out of an answer.
 func unsign(m *dns.Msg) { m.Answer, m.Ns = bare(m.Answer), bare(m.Ns) }
 
@@ -62,6 +66,11 @@ func TestStandingOfWhatTheParentSays(t *testing.T) {
 			resolver: "the resolvers gave no answer about . DNSKEY: SERVFAIL from AT"},
 		"the root's keys and those below": {spoils: []spoil{{keysOf("."), fails}, {keysOf("example."), unsign}}, is: rollover.Indeterminate, why: "not proven",
 			resolver: "the resolvers gave no answer about . DNSKEY: SERVFAIL from AT"},
+		"a DS set without signatures on the way":         {spoils: []spoil{{func(q *dns.Msg) bool { return q.RecursionDesired && q.Question[0].Qtype == dns.TypeDS }, unsign}}, is: rollover.Bogus, why: "not proven"},
+		"no DNSKEY records of the root":                  {spoils: []spoil{{keysOf("."), func(m *dns.Msg) { m.Answer = nil }}}, is: rollover.Bogus, why: "not proven"},
+		"unsigned keys, and not from the resolver alone": {spoils: []spoil{{keysOf("example."), unsign}, {ownKeys, unsign}}, is: rollover.Bogus, why: "not proven"},
+		"no keys from anybody": {spoils: []spoil{{keysOf("example."), fails}, {ownKeys, fails}}, is: rollover.Indeterminate, why: "not proven",
+			resolver: "the resolvers gave no answer about example. DNSKEY: SERVFAIL from AT"},
 		"unsigned": {spoils: []spoil{{isDS, unsign}}, is: rollover.Bogus,
 			why: "the answer of the parent is not signed by a zone above zone.example., and example. is signed"},
 		"unsigned, and no keys of the root": {spoils: []spoil{{isDS, unsign}, {keysOf("."), fails}}, is: rollover.Indeterminate,
@@ -206,9 +215,14 @@ func TestProvenKeysAreKept(t *testing.T) {
 	}
 	s := newStreet(t)
 	c := s.client(t)
+	at := now
+	c.Now = func() rollover.Instant { return rollover.Instant{Wall: at} }
 	lookWith(t, c, s.at, proving)
-	lookWith(t, c, s.at, proving)
+	same(t, "standing by kept keys", lookWith(t, c, s.at, proving).DS.Standing.Security, rollover.Secure)
 	same(t, "questions for the parent's keys in two looks", s.times("resolver example. DNSKEY"), 1)
+	at = now.Add(keepProven)
+	lookWith(t, c, s.at, proving)
+	same(t, "questions when they are not kept any more", s.times("resolver example. DNSKEY"), 2)
 	other := newStreet(t)
 	s.mu.Lock()
 	s.parent.Key = other.parent.Key // a KSK rollover at the parent, which the keys of before do not fit
@@ -217,7 +231,13 @@ func TestProvenKeysAreKept(t *testing.T) {
 	s.root.Delegate(s.parent)
 	s.mu.Unlock()
 	same(t, "standing by the new keys", lookWith(t, c, s.at, proving).DS.Standing.Security, rollover.Secure)
-	same(t, "questions for them", s.times("resolver example. DNSKEY"), 2)
+	same(t, "questions for them", s.times("resolver example. DNSKEY"), 3)
+	s.mu.Lock()
+	s.parent.NSEC3, s.parent.OptOut = true, true
+	s.parent.Records = without(s.parent.Records, func(r dns.RR) bool { return dns.IsSubDomain(zone, r.Header().Name) })
+	s.mu.Unlock()
+	same(t, "standing by opt-out", lookWith(t, c, s.at, proving).DS.Standing.Security, rollover.Secure)
+	same(t, "questions for that", s.times("resolver example. DNSKEY"), 3)
 }
 
 // In one look a zone is proven once, and no more than two of those that claim to

@@ -79,7 +79,7 @@ func (c *Client) scene(ctx context.Context, name string, rrtype uint16, q TraceQ
 	}
 	s.children = given.sorted()
 	zone, err := s.apex(ctx, name, f)
-	if err != nil && rrtype == dns.TypeDS && name != "." {
+	if err != nil && rrtype == dns.TypeDS {
 		zone, err = s.apex(ctx, above(name), f) // a DS set is the business of the parent, also where nobody serves the zone below
 	}
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *scene) cast(ctx context.Context, f *finder) error {
 		parents, noParents = f.parents(ctx)
 	}
 	switch {
-	case parents == nil && noParents == nil:
+	case parents == nil: // alone
 	case noParents == nil:
 		s.parents = parents.sorted()
 	case errors.Is(noParents, rollover.ErrUnavailable):
@@ -168,7 +168,7 @@ func (s *scene) ask(ctx context.Context, zone, name string, rrtype uint16) []cha
 	switch {
 	case zone == s.zone && len(s.children) > 0:
 		return s.askTargets(ctx, s.children, name, rrtype)
-	case s.zone != "" && name == s.zone && rrtype == dns.TypeDS && len(s.parents) > 0:
+	case name == s.zone && rrtype == dns.TypeDS && len(s.parents) > 0:
 		return s.askTargets(ctx, s.parents, name, rrtype)
 	case s.unfound != nil && name == s.name && rrtype == s.rrtype && s.given:
 		return s.askTargets(ctx, s.children, name, rrtype)

@@ -119,11 +119,14 @@ func TestWhomATraceAsks(t *testing.T) {
 		"a DS set of a zone that nobody serves": {q: TraceQuestion{Name: zone, Type: "DS"}, is: rollover.Secure, change: soa(zone, fails),
 			expect: []string{". DNSKEY: resolver AT secure", "example. DS: ns. AT secure", "example. DNSKEY: ns.example. AT secure", "zone.example. DS: ns.example. AT secure"}},
 		"given servers": {q: TraceQuestion{Name: "www.zone.example.", Type: "A", Servers: []string{at}}, is: rollover.Secure,
-			change: func(q, m *dns.Msg) { m.Authoritative = !q.RecursionDesired },
+			change: func(q, m *dns.Msg) { m.Authoritative = q.Question[0].Qtype == dns.TypeDS },
 			expect: chainAbove("zone.example. DNSKEY: AT secure", "www.zone.example. A: AT secure", "MADE-UP A: AT secure")},
 		"a setting": {q: TraceQuestion{Name: zone, Setting: only(rollover.Setting{Servers: []string{at}, ServersOnly: true, ParentServers: []string{at}})}, is: rollover.Secure,
 			expect: []string{". DNSKEY: resolver AT secure", "example. DS: resolver AT secure", "example. DNSKEY: resolver AT secure", "zone.example. DS: " + here,
 				"zone.example. DNSKEY: " + here, "zone.example. SOA: " + here, "MADE-UP A: " + here}},
+		"a server without authority": {q: TraceQuestion{Name: zone}, is: rollover.Indeterminate, code: chain.CodeLame,
+			change: func(q, m *dns.Msg) { m.Authoritative = q.Question[0].Qtype == dns.TypeDS },
+			expect: chainAbove("zone.example. DNSKEY: ns.zone.example. AT indeterminate")},
 		"an anchor of its own": {q: TraceQuestion{Name: zone}, is: rollover.Secure,
 			arrange: func(c *Client) { c.Anchors = chain.Anchors{zone: {Keys: []rollover.DNSKEY{s.child.Key.Ours()}}} },
 			expect:  []string{"zone.example. DNSKEY: ns.zone.example. AT secure", "zone.example. SOA: ns.zone.example. AT secure", "MADE-UP A: ns.zone.example. AT secure"}},
@@ -144,6 +147,52 @@ func TestWhomATraceAsks(t *testing.T) {
 	}
 	if s.times("zone.example. DS over TCP") == 0 || s.times("www.zone.example. A over TCP") > 0 {
 		t.Error("the parent is to be asked over TCP, and the zone not")
+	}
+}
+
+// Who is asked for a record depends on the zone that has it, and on what of the
+// zone and its parent was found.
+func TestWhoIsAskedInATrace(t *testing.T) {
+	servers := func(who string) []target { return []target{{doubt: who}} }
+	unfound := errors.New("no zone")
+	found := scene{zone: zone, name: zone, rrtype: dns.TypeA, children: servers("child"), parents: servers("parent")}
+	orphan := scene{zone: zone, name: zone, rrtype: dns.TypeA, orphaned: unfound}
+	given := scene{name: zone, rrtype: dns.TypeA, given: true, unfound: unfound, children: servers("given")}
+	half := found
+	half.given = true
+	lost := given
+	lost.given = false
+	for _, tc := range []struct {
+		is     scene
+		of     string
+		name   string
+		rrtype uint16
+		expect string
+	}{
+		{found, zone, "www." + zone, dns.TypeTXT, "child"},
+		{found, "example.", zone, dns.TypeDS, "parent"},
+		{found, "example.", zone, dns.TypeA, "the resolvers"},
+		{found, "example.", "other.example.", dns.TypeDS, "the resolvers"},
+		{half, "example.", zone, dns.TypeA, "the resolvers"},
+		{given, "example.", zone, dns.TypeA, "given"},
+		{given, "example.", zone, dns.TypeDS, "the resolvers"},
+		{given, "example.", "www." + zone, dns.TypeA, "the resolvers"},
+		{lost, "example.", zone, dns.TypeA, "the resolvers, the name servers of the zone"},
+		{lost, "example.", zone, dns.TypeTXT, "the resolvers"},
+		{lost, "example.", "www." + zone, dns.TypeA, "the resolvers"},
+		{orphan, "example.", zone, dns.TypeDS, "the resolvers, the servers of the parent"},
+		{orphan, "example.", zone, dns.TypeA, "the resolvers"},
+		{orphan, "example.", "www." + zone, dns.TypeDS, "the resolvers"},
+	} {
+		tc.is.client = &Client{}
+		var who []string
+		for _, r := range tc.is.ask(t.Context(), tc.of, tc.name, tc.rrtype) {
+			if r.Server == "" || strings.HasPrefix(r.Server, " ") {
+				r.Server = r.Why
+			}
+			who = append(who, r.Server)
+		}
+		same(t, fmt.Sprintf("%s %s of %s", tc.name, dns.Type(tc.rrtype), tc.of), strings.Join(who, ", "), tc.expect)
 	}
 }
 
@@ -191,6 +240,14 @@ func TestATraceWithoutItsServers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// In which zone a name does not exist is not known where the zone is not.
+func TestATraceWithoutAZoneAsksForNoNameThatDoesNotExist(t *testing.T) {
+	s := newStreet(t)
+	s.set(failing(dns.TypeSOA, "ns."))
+	_, who := s.who(t, s.client(t), TraceQuestion{Name: "ns.", Type: "A"})
+	same(t, "asked", who, []string{". DNSKEY: resolver AT secure", "ns. A: resolver AT secure", "ns. A: the name servers of the zone indeterminate"})
 }
 
 // A question or a configuration that makes no sense is an error, and so is the
@@ -270,7 +327,7 @@ func TestApexByGivenServers(t *testing.T) {
 		return target{at: serve(t, func(w dns.ResponseWriter, q *dns.Msg) {
 			m := replyTo(q)
 			if owner != "" {
-				m.Ns = rrs(t, owner+" 1 IN SOA a. b. 1 2 3 4 5")
+				m.Ns = rrs(t, "a. 1 IN NS a.", owner+" 1 IN SOA a. b. 1 2 3 4 5")
 			}
 			send(t, w, m)
 		})}
