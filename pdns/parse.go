@@ -40,12 +40,32 @@ func parseZoneList(stdout []byte) (zones, odd []string) {
 	for _, line := range lines(stdout) {
 		name, err := rollover.ParseZone(line)
 		if err != nil {
-			odd = append(odd, line)
+			odd = append(odd, escaped(line))
 			continue
 		}
 		zones = append(zones, name)
 	}
 	return zones, odd
+}
+
+// longestOdd is how much of a name that is none is kept, in octets: a name of 255
+// octets, each as \DDD.
+const longestOdd = 4 * 255
+
+// escaped is a line that anybody may have put there, fit for every view.
+func escaped(line string) string {
+	var out strings.Builder
+	for _, c := range []byte(line) {
+		if out.Len() >= longestOdd {
+			break
+		}
+		if c > ' ' && c < 0x7f {
+			out.WriteByte(c)
+		} else {
+			fmt.Fprintf(&out, `\%03d`, c)
+		}
+	}
+	return out.String()
 }
 
 // lines splits output into lines without their line feeds.

@@ -185,6 +185,15 @@ func TestZoneList(t *testing.T) {
 	}
 }
 
+// What nobody would call a name is shown, and cannot do harm where it is.
+func TestOddNamesAreEscaped(t *testing.T) {
+	_, odd := parseZoneList([]byte("\x1b]0;owned\a.test\nb\u009b31m\xff.test\nc\r\"d|e f.test\n" + strings.Repeat("\x00", 1<<20) + "\n"))
+	want := []string{`\027]0;owned\007.test`, `b\194\15531m\255.test`, `c\013"d|e\032f.test`, strings.Repeat(`\000`, 255)}
+	if !slices.Equal(odd, want) {
+		t.Errorf("odd names %q, expected %q", odd, want)
+	}
+}
+
 func TestNewID(t *testing.T) {
 	for _, c := range []struct {
 		stdout string

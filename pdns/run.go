@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollover/rollover"
+	"rollover/rollover/guard"
 )
 
 const (
@@ -37,6 +38,10 @@ func (t *Tool) run(ctx context.Context, c call, limit int) (output, error) {
 	if len(c.argv) == 0 || c.argv[0] == "" {
 		return output{}, c.fail(rollover.ErrUnavailable, errNoCommand.Error(), "set the command of pdnsutil in the configuration")
 	}
+	program, err := guard.Program(c.argv[0])
+	if program != "" && err != nil {
+		return output{}, c.fail(err, "was not started", err.Error())
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ctx, stop := context.WithTimeoutCause(ctx, t.timeout(), errTimeout)
@@ -45,11 +50,14 @@ func (t *Tool) run(ctx context.Context, c call, limit int) (output, error) {
 	stdout := &capped{limit: limit, exceeded: tooLong}
 	stderr := &capped{limit: limit, exceeded: tooLong}
 	cmd := command(ctx, c.argv)
+	if program != "" {
+		cmd.Path = program // what was judged, not what the PATH may lead to by now
+	}
 	if t.Inherit != nil {
 		cmd.ExtraFiles = []*os.File{t.Inherit}
 	}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	err := cmd.Run()
+	err = cmd.Run()
 	if errors.Is(err, exec.ErrWaitDelay) {
 		// The command itself ended well; only a child of it still held the
 		// pipe. What the command printed is complete.

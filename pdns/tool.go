@@ -78,7 +78,8 @@ func (t *Tool) Version(ctx context.Context) (string, error) {
 }
 
 // Zones runs list-all-zones, which leaves out zones without an SOA. Names that
-// rollover takes for no zone come back as they were printed, in odd.
+// rollover takes for no zone come back in odd, with what is not a plain character
+// of ASCII as \DDD (RFC 1035, section 5.1).
 func (t *Tool) Zones(ctx context.Context) (zones, odd []string, err error) {
 	c := t.pdnsutil("", "--", "list-all-zones")
 	out, err := t.run(ctx, c, contentsLimit)

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"rollover/rollover/chain"
+	"rollover/rollover/guard"
 )
 
 // debianAnchors is where Debian's dns-root-data keeps the trust anchors of the
@@ -31,7 +32,12 @@ func loadAnchors(path string) (chain.Anchors, error) {
 	return chain.RootAnchors(), nil
 }
 
+// readAnchors reads trust anchors that nobody else can change: they say whom to
+// believe.
 func readAnchors(path string) (chain.Anchors, error) {
+	if err := trusted(path); err != nil {
+		return nil, fmt.Errorf("dns.trust_anchors: %w", err)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: dns.trust_anchors: %w", errConfig, err)
@@ -42,4 +48,14 @@ func readAnchors(path string) (chain.Anchors, error) {
 		return nil, fmt.Errorf("%w: dns.trust_anchors: %w", errConfig, err)
 	}
 	return anchors, nil
+}
+
+// trusted refuses a file that others can change. What is not there is left to
+// who opens it.
+func trusted(path string) error {
+	err := guard.Trusted(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }

@@ -157,7 +157,7 @@ func (m *mouth) transitions(c *cli.Context) func(rollover.Event) {
 	return func(e rollover.Event) {
 		switch e.Event {
 		case rollover.EventBlocked:
-			fmt.Fprintf(m.err, "%s blocked at step %s: %s\n", e.Zone, orNone(e.Step), e.Text)
+			fmt.Fprintf(m.err, "%s blocked at step %s: %s\n", e.Zone, orNone(e.Step), plain(e.Text))
 		case rollover.EventDSFailed:
 			fmt.Fprintf(m.err, "%s %s\n", e.Zone, plain(e.Text))
 		case rollover.EventGone, rollover.EventFails:
@@ -166,7 +166,7 @@ func (m *mouth) transitions(c *cli.Context) func(rollover.Event) {
 			// told as the failure of the tick
 		default:
 			if !c.Bool("json") {
-				m.say(c, "%s %s", e.Zone, e.Text)
+				m.say(c, "%s %s", e.Zone, plain(e.Text))
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -130,9 +132,22 @@ func (m *mouth) statusJSON(w *world, names []string) error {
 }
 
 // json prints one object.
-func (m *mouth) json(value any) error {
-	encoder := json.NewEncoder(m.out)
+func (m *mouth) json(value any) error { return writeJSON(m.out, value) }
+
+// writeJSON writes one object. A terminal obeys some characters that JSON lets
+// stand as they are: those are escaped too.
+func writeJSON(w io.Writer, value any) error {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	text := out.String()
+	for c := '\u007f'; c < '\u00a0'; c++ {
+		text = strings.ReplaceAll(text, string(c), fmt.Sprintf(`\u%04x`, c))
+	}
+	_, err := io.WriteString(w, text)
+	return err
 }

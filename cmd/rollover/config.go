@@ -95,6 +95,9 @@ func loadConfig(path string) (config, error) {
 	if path == "" {
 		c.path = defaultConfig
 	}
+	if err := trusted(c.path); err != nil {
+		return c, fmt.Errorf("configuration: %w", err)
+	}
 	raw, err := os.ReadFile(c.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && path == "":
@@ -111,7 +114,7 @@ func loadConfig(path string) (config, error) {
 	if err := c.check(); err != nil {
 		return c, fmt.Errorf("%w: %s: %w", errConfig, c.path, err)
 	}
-	return c, nil
+	return c, c.checkPrograms()
 }
 
 // decode takes in what the text of a configuration file sets.

@@ -20,7 +20,7 @@ func main() {
 
 // run is the whole program: arguments in, bytes and an exit code out.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	m := &mouth{ctx: ctx, out: stdout, err: stderr}
+	m := &mouth{ctx: ctx, out: stdout, err: printable{stderr}}
 	app := m.app()
 	if err := app.RunContext(ctx, permute(app, args)); err != nil {
 		return m.fail(err)

@@ -65,6 +65,7 @@ func writeScriptConfig(env *testscript.Env, pdns string) error {
 	}
 	env.Setenv("PDNSUTIL", programs["fake-pdnsutil"])
 	env.Setenv("PDNS", pdns)
+	env.Setenv("ESC", "\x1b")
 	text := fmt.Sprintf(`state = "%s/state/rollover.db"
 [pdnsutil]
 command = ["%s"]

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -137,11 +136,11 @@ func (r report) text(w io.Writer, verbose bool) {
 	for _, c := range r.checkups {
 		for _, f := range c.Findings {
 			if f.Severity != rollover.SeverityOK || verbose {
-				fmt.Fprintf(w, "%s: %s %s\n", strings.ToUpper(string(f.Severity)), c.Zone, pipeless(f.String()))
+				fmt.Fprintf(w, "%s: %s %s\n", strings.ToUpper(string(f.Severity)), pipeless(c.Zone), pipeless(f.String()))
 			}
 		}
 		if c.Severity == rollover.SeverityOK && verbose {
-			fmt.Fprintf(w, "OK: %s %s, %d servers%s%s\n", c.Zone, c.Security, c.Servers, expiryWords(c.Expires), rollWords(c.Rollover))
+			fmt.Fprintf(w, "OK: %s %s, %d servers%s%s\n", pipeless(c.Zone), c.Security, c.Servers, expiryWords(c.Expires), rollWords(c.Rollover))
 		}
 	}
 }
@@ -161,14 +160,11 @@ func rollWords(r *rollover.RunningRollover) string {
 }
 
 func (r report) json(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
 	clock := r.clock
 	if clock == nil {
 		clock = []rollover.Finding{}
 	}
-	return encoder.Encode(map[string]any{"schema": 1, "generated_at": r.at.UTC(), "severity": r.worst(), "clock": clock, "zones": r.checkups})
+	return writeJSON(w, map[string]any{"schema": 1, "generated_at": r.at.UTC(), "severity": r.worst(), "clock": clock, "zones": r.checkups})
 }
 
 // metric is one metric family of the text exposition format.
@@ -191,7 +187,7 @@ func (m *metric) add(value any, labels ...string) {
 
 // escapeLabel is a label value in the text exposition format.
 func escapeLabel(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text)
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(plain(text))
 }
 
 // prometheus writes the text exposition format, for the textfile collector.

@@ -25,13 +25,31 @@ func stamp(t time.Time) string {
 }
 
 // plain keeps control characters away from the terminal.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
+func plain(text string) string { return strings.Map(visible, text) }
+
+func visible(r rune) rune {
+	if r < ' ' || r >= 0x7f && r < 0xa0 {
+		return '?'
+	}
+	return r
+}
+
+// printable lets nothing through to a terminal that is neither text, nor the end
+// of a line, nor a tab.
+type printable struct{ to io.Writer }
+
+// Write implements io.Writer; no character is torn between two writes.
+func (p printable) Write(text []byte) (int, error) {
+	clean := strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return r
 		}
-		return r
-	}, text)
+		return visible(r)
+	}, string(text))
+	if _, err := io.WriteString(p.to, clean); err != nil {
+		return 0, err
+	}
+	return len(text), nil
 }
 
 // table prints columns that stay aligned and can be cut by awk.

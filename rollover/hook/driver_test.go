@@ -3,6 +3,7 @@ package hook_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -182,7 +183,7 @@ func TestTrust(t *testing.T) {
 	}
 	chmod(path, 0o700)
 	chmod(filepath.Dir(path), 0o777)
-	if a := run(); a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "chmod o-w") {
+	if a := run(); a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "chmod go-w "+filepath.Dir(path)) {
 		t.Errorf("a program in a folder that the world may write: %+v", a)
 	}
 	chmod(filepath.Dir(path), 0o700)
@@ -192,6 +193,12 @@ func TestTrust(t *testing.T) {
 		}
 		if a := run(); a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "belongs to user 12345") {
 			t.Errorf("a program of somebody else: %+v", a)
+		}
+		if err := errors.Join(os.Chown(path, 0, 0), os.Chown(filepath.Dir(path), 12345, 12345)); err != nil {
+			t.Fatal(err)
+		}
+		if a := run(); a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "chown root "+filepath.Dir(path)) {
+			t.Errorf("a program in the folder of somebody else: %+v", a)
 		}
 	}
 	for _, command := range [][]string{nil, {"true"}, {"/nonexistent/program"}, {filepath.Dir(path)}} {

@@ -8,13 +8,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"rollover/rollover/guard"
 )
 
 const (
@@ -95,52 +96,15 @@ func baseEnv() []string {
 	return env
 }
 
-// trusted refuses a program that others could have put there or can change: it
-// must belong to root or to us, and nobody else may write to it or replace it.
+// trusted refuses a program that others could have put there or can change.
 func (p Program) trusted() error {
 	if len(p.Command) == 0 || !filepath.IsAbs(p.Command[0]) {
 		return fmt.Errorf("%q is not an absolute path", strings.Join(p.Command, " "))
 	}
-	path, err := filepath.EvalSymlinks(p.Command[0])
-	if err != nil {
+	if err := guard.Trusted(p.Command[0]); err != nil {
 		return fmt.Errorf("could not be run: %w", err)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("could not be run: %w", err)
-	}
-	if err := owned(path, info, os.Geteuid()); err != nil {
-		return err
-	}
-	if info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%s may be written by others than its owner (mode %04o): chmod go-w %s", path, info.Mode().Perm(), path)
-	}
-	return trustedDirs(filepath.Dir(path))
-}
-
-// trustedDirs refuses a path on which anybody could put another file in place.
-func trustedDirs(dir string) error {
-	for {
-		info, err := os.Stat(dir)
-		if err != nil {
-			return fmt.Errorf("could not be run: %w", err)
-		}
-		if info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 {
-			return fmt.Errorf("anybody may write to %s, where the program lies: chmod o-w %s", dir, dir)
-		}
-		if dir == filepath.Dir(dir) {
-			return nil
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
-func owned(path string, info fs.FileInfo, user int) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(stat.Uid) == user || stat.Uid == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s belongs to user %d: it must belong to root or to the user that runs rollover", path, stat.Uid)
+	return nil
 }
 
 // said is what a program said that is worth telling: the first line of its
