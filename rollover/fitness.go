@@ -109,7 +109,7 @@ func (r *Roll) foreignStronger(set []DS) []DS {
 // strictly says why a strict validator refuses what others accept, and what
 // mends it; empty where both are of one mind.
 func (r *Roll) strictly(o ServerSighting, keys KeyVersion) (text, remedy string) {
-	if o.DS == nil || len(keys.Keys) == 0 || !Chained(r.Zone, o.DS.Set, keys) {
+	if o.DS == nil || !Chained(r.Zone, o.DS.Set, keys) {
 		return "", "" // not looked at, or broken for everybody, which is told elsewhere
 	}
 	lost := Unfollowed(r.Zone, o.DS.Set, keys)

@@ -64,6 +64,7 @@ func TestMisfits(t *testing.T) {
 		{"the same, and a stronger one of nobody", "ksk/double-ds", "257 257-", 1, nil, func(r *Roll) look { return look{ds: both(digestsOf(r.Old[0], 1), []DS{stranger(13, 4)})} }},
 		{"the same, when new signs too", "ksk/double-rrset", "257 257", 1, nil, func(r *Roll) look { return look{ds: digestsOf(r.Old[0], 4)} }},
 		{"the same, when old signs no more", "ksk/double-ds", "257- 257", 1, nil, func(r *Roll) look { return look{ds: digestsOf(r.Old[0], 4)} }},
+		{"the same, when nobody signs", "ksk/double-ds", "257- 257-", 1, nil, func(r *Roll) look { return look{ds: digestsOf(r.Old[0], 4)} }},
 		{"the same, before there is a new key", "ksk/double-ds", "257", 1, nil, func(r *Roll) look { return look{ds: digestsOf(r.Old[0], 4)} }},
 		{"the same, of a ZSK", "zsk/pre-publish", "256 256-", 1, nil, func(r *Roll) look { return look{ds: digestsOf(r.Old[0], 4)} }},
 		{"the same, on the way back", "cancel/ksk", "257 257-", 1, nil, func(r *Roll) look { return look{ds: digestsOf(r.Old[0], 4)} }},

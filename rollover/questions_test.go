@@ -86,6 +86,7 @@ func TestNamesThatAWildcardAnswersFor(t *testing.T) {
 		{about("z.", "* A", "c.b.a A", "d.a A"), []string{"b.a.z. by *.z.", "a.z. by *.z."}},
 		{about("sub.z.", "x.a A", "* A"), []string{"a.sub.z. by *.sub.z."}},
 		{about(".", "* A", "x.a A"), []string{"a. by *."}},
+		{about(".", "x.a A"), nil},
 	} {
 		var got []string
 		for _, e := range c.in.emptied() {
@@ -106,9 +107,9 @@ func TestNamesThatAWildcardAnswersFor(t *testing.T) {
 // there, or is below another that this PowerDNS has; by the zone itself it is not.
 func TestZonesBelowThatAreDelegated(t *testing.T) {
 	for below, want := range map[string]string{
-		"a.z.": "", "x.a.z.": "", "b.z.": "b.z.", "b.z. x.b.z.": "b.z.", "x.b.z.": "x.b.z.", "d.z.": "", "e.d.z.": "", "q.z. y.q.z.": "q.z.",
+		"a.z.": "", "x.a.z.": "", "b.z.": "b.z.", "b.z. x.b.z.": "b.z.", "x.b.z.": "x.b.z.", "d.z.": "", "e.d.z.": "", "g.f.z.": "", "q.z. y.q.z.": "q.z.",
 	} {
-		s := about("z.", "@ NS", "a NS", "b A", "d NS", "d TXT")
+		s := about("z.", "@ NS", "a NS", "b A", "d NS", "d TXT", "g.f NS")
 		s.Below = strings.Fields(below)
 		var got []string
 		for _, c := range s.undelegated() {
@@ -233,6 +234,17 @@ func TestAnswersAreCompared(t *testing.T) {
 		}
 		if !slices.Equal(got, c.says) {
 			t.Errorf("%s: %q, expected %q", c.what, got, c.says)
+		}
+	}
+	loose := asked[0]
+	loose.Loose = true
+	for _, g := range []struct {
+		asked Asked
+		got   AnswerSighting
+		want  string
+	}{{asked[0], data("123456789"), "data 12345678"}, {asked[0], data("1"), "data 1"}, {asked[0], failed, "SERVFAIL"}, {loose, data("1"), "data"}} {
+		if got := g.asked.gist(g.got); got != g.want {
+			t.Errorf("of %+v is kept %q, expected %q", g.got, got, g.want)
 		}
 	}
 	same := baseline(asked, answering(two, data("1"), data("1")))
