@@ -199,7 +199,7 @@ func ailing() map[string]func(*rollover.Sighting) {
 		"a forged DS":                      standing(rollover.Bogus, ""),
 		"a DS that nobody proved":          server("p1", func(v *rollover.ServerSighting) { v.DS.Standing = nil }),
 		"resolvers that prove nothing":     standing(rollover.Indeterminate, "192.0.2.53"),
-		"no DS, and no proof of that": all(noDS, standing(rollover.Indeterminate, "")),
+		"no DS, and no proof of that":      all(noDS, standing(rollover.Indeterminate, "")),
 		"a proof that was not found":       standing(rollover.Indeterminate, ""),
 		"an unsigned parent": parents(func(v *rollover.DSVersion) {
 			v.Standing = &rollover.Standing{Security: rollover.Insecure, Why: "com. is not signed"}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // stranger is a DS of nobody's key.
@@ -81,7 +82,7 @@ func TestMisfits(t *testing.T) {
 			d.Tag = r.Old[0].Tag
 			return look{ds: both(digestsOf(r.Old[0], 2), []DS{d})}
 		}},
-		{"the tag of old, and another algorithm", "algorithm/conservative", "257 257/15!", 1, func(r *Roll) { r.New[0].Tag++ }, func(r *Roll) look {
+		{"the tag of old, and another algorithm", "algorithm/conservative", "257 257/15!", 1, nil, func(r *Roll) look {
 			d := stranger(14, 1)
 			d.Tag = r.Old[0].Tag
 			return look{ds: both(digestsOf(r.Old[0], 2), []DS{d})}
@@ -175,6 +176,171 @@ func TestStrangeDS(t *testing.T) {
 		got := strangeDS(s, c.known)
 		if len(got) != c.want || len(got) > 0 && (got[0].Severity != SeverityWarning || got[0].Server == "") {
 			t.Errorf("%s: %v", c.what, got)
+		}
+	}
+}
+
+// What a strict validator makes of the digest types of a DS set.
+func TestDigestTypesThatCount(t *testing.T) {
+	r, _ := amid("ksk/double-ds", "257 257-", 1)
+	old, young := r.Old[0], r.New[0]
+	both := func(sets ...[]DS) []DS { return slices.Concat(sets...) }
+	for _, c := range []struct {
+		what                string
+		set                 []DS
+		asked               []uint8
+		outranked, other    string // of new; empty: it says nothing
+		overshadows, behind bool   // new overshadows old, and old new
+	}{
+		{"none", nil, []uint8{2}, "", "", false, false},
+		{"one type of each", both(digestsOf(old, 2), digestsOf(young, 2)), []uint8{2}, "", "", false, false},
+		{"old alone", digestsOf(old, 2), []uint8{2}, "weaker digest type than DS", "", false, true},
+		{"old has a stronger one", both(digestsOf(old, 4), digestsOf(young, 2)), []uint8{2}, "weaker digest type than DS", "", false, true},
+		{"new has a stronger one", both(digestsOf(old, 2), digestsOf(young, 4)), []uint8{2}, "", "digest type 4: set ds_digests, or ask for type 2", true, false},
+		{"new has that too", both(digestsOf(old, 2), digestsOf(young, 2, 4)), []uint8{2, 4}, "", "", true, false},
+		{"one of nobody", []DS{stranger(13, 4)}, []uint8{2}, "weaker digest type than DS", "", false, false},
+		{"a type that nobody knows", []DS{stranger(13, 200)}, []uint8{2}, "", "", false, false},
+	} {
+		if got := outranked(young, r.Zone, c.set); (got != "") != (c.outranked != "") || !strings.Contains(got, c.outranked) {
+			t.Errorf("%s: %q", c.what, got)
+		}
+		if got := otherType(young, r.Zone, c.set, c.asked); (got != "") != (c.other != "") || !strings.Contains(got, c.other) {
+			t.Errorf("%s: %q", c.what, got)
+		}
+		if got := r.overshadowed(Old, New, c.set); got != c.overshadows {
+			t.Errorf("%s: new overshadows old: %v", c.what, got)
+		}
+		if got := r.overshadowed(New, Old, c.set); got != c.behind {
+			t.Errorf("%s: old overshadows new: %v", c.what, got)
+		}
+	}
+	r.DSSeen = digestsOf(young, 2)
+	if got := r.missed(Old); !strings.Contains(got, "has the DS of the old key with a stronger digest type than that of the new one") {
+		t.Error(got)
+	}
+	r.DSSeen = digestsOf(old, 2)
+	if got := r.missed(Old); !strings.Contains(got, "has the DS of the old key without that of the new one") {
+		t.Error(got)
+	}
+}
+
+// What is unfit is dated by the look that first showed it, told once, and over when a
+// look shows that: not while the server that showed it is silent, and what the key list
+// showed is over by the key list alone.
+func TestMisfitsFromLookToLook(t *testing.T) {
+	r, kind := amid("algorithm/conservative", "257 257/15!", 1)
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	e := &Engine{Now: func() Instant { return Instant{Wall: now} }}
+	v := &visit{engine: e, dossier: Dossier{Zone: r.Zone, Roll: r}, roll: r, setting: Setting{Policy: DefaultPolicy()}}
+	v.setting.Policy.Evidence = EvidencePlain
+	begun := now
+	look := func(answers bool, set ...DS) (events []string) {
+		p1 := ServerSighting{Server: Server{RoleParent, "p1", "p1"}}
+		if p1.Unknown = "timed out"; answers {
+			p1.Unknown, p1.DS = "", &DSVersion{Set: append(digestsOf(r.Old[0], 2), set...)}
+		}
+		keys := &KeyVersion{Keys: []DNSKEY{r.Old[0].DNSKEY()}, Signers: []DNSKEY{r.Old[0].DNSKEY()}}
+		now = now.Add(time.Minute)
+		v.events = nil
+		v.watch(kind, Sighting{Zone: r.Zone, At: Instant{Wall: now}, Servers: []ServerSighting{{Server: Server{RoleChild, "ns1", "ns1"}, DNSKEY: keys}, p1}})
+		for _, event := range v.events {
+			events = append(events, event.Event)
+		}
+		return events
+	}
+	step := Step{Actions: []Action{{Verb: remove, Sides: []Side{Old}}}}
+	says := func(what string, got, want []string, misfits int, holds bool) {
+		t.Helper()
+		if !slices.Equal(got, want) || len(v.dossier.Misfits) != misfits || r.Unfit != holds {
+			t.Errorf("%s: told %q, %+v, unfit %v", what, got, v.dossier.Misfits, r.Unfit)
+		}
+		if need := v.heldBack(step); (need != nil) != holds || holds && (len(need.Findings) != 1 || need.Actor != ActorYou) {
+			t.Errorf("%s: it is held back by %+v", what, need)
+		}
+		if need := v.heldBack(Step{Actions: []Action{{Verb: publish, Sides: []Side{New}}}}); need != nil {
+			t.Errorf("%s: what only adds is held back by %+v", what, need)
+		}
+	}
+	says("nothing", look(true), nil, 0, false)
+	says("a DS of nobody", look(true, stranger(13, 2)), []string{EventUnfit}, 1, true)
+	says("it is so", look(true, stranger(13, 2)), nil, 1, true)
+	if since := v.dossier.Misfits[0].Since; !since.Equal(begun.Add(2 * time.Minute)) {
+		t.Errorf("it is so since %s", since)
+	}
+	says("nobody knows better", look(false), nil, 1, true)
+	says("it is so", look(true, stranger(13, 2)), nil, 1, true)
+	says("it is over", look(true), []string{EventFit}, 0, false)
+
+	harmless := misfit(FindingCDS, Server{}, "CDS", "", false)
+	v.dossier.Misfits = []Misfit{harmless}
+	says("of the key list", look(true), nil, 1, false)
+	says("and one of the parent", look(true, stranger(13, 2)), []string{EventUnfit}, 2, true)
+	d := v.dossier
+	if words := d.misfitting(); len(words) != 2 || !strings.HasPrefix(words[0], "since 2026-11-23T12:") {
+		t.Errorf("it tells %q", words)
+	}
+	r.State = StateDone
+	if words := d.misfitting(); len(words) != 0 || len(d.keys()) != 0 {
+		t.Errorf("of one that is done it tells %q", words)
+	}
+	r.State = StateActive
+	if len(d.keys()) == 0 || (Dossier{}).keys() != nil || (Dossier{}).unfitness() != nil {
+		t.Errorf("keys are %v", d.keys())
+	}
+}
+
+// CDS records that PowerDNS makes while the parent is asked otherwise hold every step,
+// told once, until they are gone; a rescue, a first signing, and a parent that follows
+// them are not held.
+func TestCDSRecordsHoldEachStep(t *testing.T) {
+	served, none := map[string][]string{"PUBLISH-CDS": {"2"}}, map[string][]string(nil)
+	for _, c := range []struct {
+		what, kind string
+		change     func(*visit)
+		meta       map[string][]string
+		goes       bool
+		events     []string
+	}{
+		{"by hand", "ksk/double-ds", nil, served, false, []string{EventUnfit}},
+		{"again", "ksk/double-ds", func(v *visit) {
+			v.publishes(Inventory{Zone: "example.com.", Metadata: served}, Step{Name: "submit"})
+			v.events = nil
+		}, served, false, nil},
+		{"no more", "ksk/double-ds", func(v *visit) {
+			v.publishes(Inventory{Zone: "example.com.", Metadata: served}, Step{Name: "submit"})
+			v.events = nil
+		}, none, true, []string{EventFit}},
+		{"none", "ksk/double-ds", nil, none, true, nil},
+		{"a ZSK", "zsk/pre-publish", nil, served, true, nil},
+		{"a parent that follows", "ksk/double-ds", func(v *visit) { v.setting.Policy.CDS = true }, served, true, nil},
+		{"a rescue", "ksk/double-ds", func(v *visit) { v.entering.GoOn = "the parent did something else" }, served, true, nil},
+		{"a first signing", "sign/ds-last", nil, served, true, nil},
+		{"another version's", "ksk/double-ds", func(v *visit) { v.roll.Kind = "ksk/magic" }, served, true, nil},
+	} {
+		r, _ := amid(c.kind, "257 257-", 1)
+		other := misfit(FindingForeign, Server{}, "a DS of nobody", "", true)
+		v := &visit{engine: &Engine{Now: func() Instant { return Instant{} }}, dossier: Dossier{Zone: r.Zone, Roll: r, Misfits: []Misfit{other}}, roll: r, setting: Setting{Policy: DefaultPolicy()}}
+		if c.change != nil {
+			c.change(v)
+		}
+		r.Need, r.Phase = nil, ""
+		goes := v.publishes(Inventory{Zone: r.Zone, Metadata: c.meta}, Step{Name: "submit"})
+		var events []string
+		for _, e := range v.events {
+			events = append(events, e.Event)
+		}
+		want := 1
+		if !c.goes {
+			want = 2
+		}
+		if goes != c.goes || !slices.Equal(events, c.events) || len(v.dossier.Misfits) != want {
+			t.Errorf("%s: goes on %v, told %q, misfits %+v", c.what, goes, events, v.dossier.Misfits)
+		}
+		if held := r.Need != nil && r.Need.Next == "submit" && len(r.Need.Findings) == 1 && r.Need.Actor == ActorYou && r.Phase == PhaseHolding; held == c.goes {
+			t.Errorf("%s: need %+v, phase %s", c.what, r.Need, r.Phase)
+		}
+		if !c.goes && (v.dossier.Misfits[1].Code != FindingCDS || strings.HasPrefix(v.dossier.Misfits[1].Text, ErrRefused.Error())) {
+			t.Errorf("%s: %+v", c.what, v.dossier.Misfits[1])
 		}
 	}
 }

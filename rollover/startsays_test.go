@@ -70,6 +70,9 @@ func askings() []asking {
 			w.Advance(40 * unit)
 		}
 	}
+	dsBeside := func(d rollover.DS) func(*rollovertest.World) {
+		return func(w *rollovertest.World) { w.SetDS(append(w.DSSet(), d)); w.Advance(40 * unit) }
+	}
 	asked := func(types ...uint8) func(*rollover.Policy) {
 		return func(p *rollover.Policy) { p.DSDigests = types }
 	}
@@ -179,6 +182,11 @@ func askings() []asking {
 		{"DS of types 1, 2 and 4, asked for", "split", ksk, dsTypes(1, 2, 4), nil, nil, asked(2, 4)},
 		{"CDS served", "csk", csk, func(w *rollovertest.World) { w.Announces = map[string][]string{"ns2": {"CDS 1 13 2 AB"}} }, nil, nil, nil},
 		{"a foreign key", "split", zsk, nil, foreignKeys(keyOfNobody(256)), nil, nil},
+		{"a stronger DS of nobody, a KSK", "split", ksk, dsBeside(strange(13, 4)), nil, nil, nil},
+		{"a stronger DS of nobody, a ZSK", "split", zsk, dsBeside(strange(13, 4)), nil, nil, nil},
+		{"a stronger DS of nobody, unsign", "split", unsign, dsBeside(strange(13, 4)), nil, nil, nil},
+		{"a DS of nobody of the algorithm that leaves", "split", algorithm, dsBeside(strange(13, 2)), nil, nil, nil},
+		{"another signer that nobody asks", "split", zsk, servedByTwo, foreignKeys(keyOfNobody(256)), nil, nil},
 		{"an unknown zone", "split", zsk, func(w *rollovertest.World) { w.Gone = true }, nil, nil, nil},
 		{"urgent", "split", rollover.Order{Type: "zsk", Urgent: true}, nil, nil, nil, nil},
 		{"split, nothing said", "split", rollover.Order{}, nil, nil, nil, nil},
