@@ -176,13 +176,14 @@ func TestWhenASideIsLent(t *testing.T) {
 		change func(k *Kind, r *Roll, s *Sighting)
 		want   []Action
 	}{
-		"old alone":        {func(*Kind, *Roll, *Sighting) {}, []Action{ActivateEntry(Old)}},
-		"old by SHA-1":     {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(old, 1)) }, []Action{ActivateEntry(Old)}},
-		"both":             {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(old, 2), dsRecord(fresh, 2)) }, nil},
-		"old outranks":     {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(old, 4), dsRecord(fresh, 2)) }, []Action{ActivateEntry(Old)}},
-		"new outranks":     {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(old, 2), dsRecord(fresh, 4)) }, nil},
-		"new alone, signs": {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(fresh, 2)) }, nil},
-		"none":             {func(_ *Kind, _ *Roll, s *Sighting) { show(s) }, nil},
+		"old alone":           {func(*Kind, *Roll, *Sighting) {}, []Action{ActivateEntry(Old)}},
+		"old by SHA-1":        {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(old, 1)) }, []Action{ActivateEntry(Old)}},
+		"both":                {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(old, 2), dsRecord(fresh, 2)) }, nil},
+		"old outranks":        {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(old, 4), dsRecord(fresh, 2)) }, []Action{ActivateEntry(Old)}},
+		"a stranger outranks": {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(old, 2), dsRecord(aKey(9, KSK), 4)) }, []Action{ActivateEntry(Old)}},
+		"new outranks":        {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(old, 2), dsRecord(fresh, 4)) }, nil},
+		"new alone, signs":    {func(_ *Kind, _ *Roll, s *Sighting) { show(s, dsRecord(fresh, 2)) }, nil},
+		"none":                {func(_ *Kind, _ *Roll, s *Sighting) { show(s) }, nil},
 		"mistyped": {func(_ *Kind, _ *Roll, s *Sighting) {
 			show(s, DS{Tag: old.Tag, Algorithm: 13, DigestType: 2, Digest: "AB"})
 		}, nil},
@@ -231,6 +232,18 @@ func TestOnlyWhatWasPublishedIsPublishedAgain(t *testing.T) {
 			t.Errorf("after %s, new: %v", step, got)
 		}
 	}
+	r.Keys[0].Active = false
+	if got := k.lends(&r, len(k.Steps)-1, Old); got != nil {
+		t.Errorf("old, which does not sign: %v", got)
+	}
+	r.Old = append(r.Old, aKey(3, ZSK))
+	r.Keys[2].Active = false
+	if got := k.lends(&r, len(k.Steps)-1, Old); got != nil {
+		t.Errorf("a ZSK, to which no DS points: %v", got)
+	}
+	if r.pointsTo(Old, []DS{dsRecord(r.Old[1], 2)}) {
+		t.Error("the DS of a ZSK counts")
+	}
 	r.Keys[1].Published = false
 	if got := k.lends(&r, len(k.Steps)-1, New); got != nil {
 		t.Errorf("new, which no step takes out: %v", got)
@@ -254,8 +267,12 @@ func TestWhatALookAdvances(t *testing.T) {
 		t.Errorf("held: %+v", h)
 	}
 	s.At = at(10 * time.Minute)
-	if got = k.look(got, s, p); got.LastGap != 9*time.Minute {
-		t.Errorf("gap %s", got.LastGap)
+	if got = k.look(got, s, p); got.LastGap != 9*time.Minute || !got.Absence.IsZero() {
+		t.Errorf("gap %s, absence %+v", got.LastGap, got.Absence)
+	}
+	s.At = at(5 * time.Hour)
+	if got = k.look(got, s, p); got.Absence.Times != 1 {
+		t.Errorf("absence %+v", got.Absence)
 	}
 }
 
@@ -273,6 +290,11 @@ func TestHoldsAreForgottenWhenNobodyLooked(t *testing.T) {
 		if got := r.hold(st, s, p)["p2"]; got.Earned != want || !got.Good {
 			t.Errorf("%s later: %+v, expected %s", later, got, want)
 		}
+	}
+	r.Held = map[string]map[string]Holding{st.String(): {"p2": {Earned: time.Hour, Since: base, Shown: at(0)}}} // silent in between
+	s.At = at(30 * time.Minute)
+	if got := r.hold(st, s, p)["p2"]; got.Earned != time.Hour || !got.Since.Equal(base) {
+		t.Errorf("after silence: %+v", got)
 	}
 }
 
@@ -314,5 +336,45 @@ func TestVerdicts(t *testing.T) {
 		if (v.Need == nil) != (c.waits == nil) || v.Need != nil && !slices.Equal(v.Need.Waits, c.waits) {
 			t.Errorf("%s: need %+v", name, v.Need)
 		}
+	}
+}
+
+// What earlier steps relied on stays under watch while the parent is told what to
+// have: what is its own, and courtesies, only before something is taken away.
+func TestWhatStaysUnderWatch(t *testing.T) {
+	s := Sighting{Records: []Record{RecordDNSKEY, RecordData, RecordDS}, Servers: []ServerSighting{
+		{Server: Server{Role: RoleChild, Name: "c1"}}, {Server: Server{Role: RoleParent, Name: "p1"}},
+	}}
+	for name, c := range map[string]struct {
+		kind, step string
+		ask        *Ask
+		want       []string
+	}{
+		"nothing is asked": {"ksk/double-ds", "retire", nil, []string{"seen(DNSKEY lacks old)"}},
+		"it is asked": {"ksk/double-ds", "retire", &Ask{Sides: []Side{New}},
+			[]string{"seen(DNSKEY lacks old)", "settled(DNSKEY has new, signed by new)", "settled(data not signed by old)"}},
+		"it takes away": {"ksk/double-ds", "submit", nil,
+			[]string{"settled(DS has new)", "courtesy seen(DNSKEY has new)"}},
+		"a first DS": {"sign/ds-last", "submit", nil,
+			[]string{"seen(DS has new, found secure by validators)", "settled(DNSKEY has new, signed by new)", "settled(data signed by new)"}},
+	} {
+		k := kindOf(c.kind)
+		at, err := k.index(c.step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		need := k.unmet(&Roll{Ask: c.ask}, at, Ledger{}, s, Policy{Factor: 1})
+		if need == nil || !slices.Equal(need.Waits, c.want) || need.Next != k.Steps[at+1].Name {
+			t.Errorf("%s: %+v, expected %q", name, need, c.want)
+		}
+	}
+}
+
+// A wait that holds takes back nothing that another has found.
+func TestWhatIsGoneStaysGone(t *testing.T) {
+	r, w, s, p := waiting(Holding{Good: true, Earned: 2 * time.Hour}, Holding{Good: true, Earned: 2 * time.Hour})
+	n := Need{Gone: true, Anew: true, Hollow: true, Remaining: time.Minute}
+	if n.watch(&r, w, Ledger{}, s, p); !n.Gone || !n.Anew || !n.Hollow || n.Remaining != time.Minute || len(n.Waits) != 0 {
+		t.Errorf("%+v", n)
 	}
 }
