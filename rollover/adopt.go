@@ -185,7 +185,7 @@ func (f adoption) before(keys []Key) []Key {
 // digest types, as start does. One that is there already was asked for before.
 func (v *visit) fitsDigests() error {
 	for _, o := range v.sighting.relevant(RecordDS) {
-		if len(v.roll.Old) == 0 || v.roll.pointsTo(New, o.DS.Set) || !v.roll.usesParent() {
+		if v.roll.pointsTo(New, o.DS.Set) {
 			continue
 		}
 		if err := v.roll.soundDigests(o, v.setting.Policy); err != nil {

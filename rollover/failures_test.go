@@ -207,3 +207,43 @@ func TestEveryFailureOfAnOrderIsTold(t *testing.T) {
 		}
 	}
 }
+
+// forgetful is a journal that has never heard of any zone.
+type forgetful struct{ *rollovertest.World }
+
+func (f forgetful) Load(string) (rollover.Dossier, error) { return rollover.Dossier{}, nil }
+
+// A dossier is of its zone, also when the journal had none.
+func TestNewDossiersAreOfTheirZone(t *testing.T) {
+	zone := rollovertest.Zone
+	for name, do := range map[string]func(*rollover.Engine) error{
+		"start": func(e *rollover.Engine) error {
+			d, err := e.Prepare(context.Background(), rollover.Order{Zone: zone})
+			if err == nil && d.Zone != zone {
+				return fmt.Errorf("the dossier is of %q", d.Zone)
+			}
+			return err
+		},
+		"adopt": func(e *rollover.Engine) error {
+			d, err := e.PrepareAdoption(context.Background(), zone)
+			if err == nil && d.Zone != zone {
+				return fmt.Errorf("the dossier is of %q", d.Zone)
+			}
+			return err
+		},
+		"exclude": func(e *rollover.Engine) error { return e.Exclude(zone, "ns2", "") },
+	} {
+		w := rollovertest.New("split", unequal)
+		if name == "adopt" {
+			w = keyed("257* 256 256-")
+		}
+		e := w.Engine(tight())
+		e.Journal = forgetful{w}
+		if err := do(e); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if d, err := w.Load(zone); name == "exclude" && (err != nil || len(d.Excluded) != 1 || d.Zone != zone) {
+			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+	}
+}

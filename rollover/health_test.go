@@ -201,6 +201,9 @@ func ailing() map[string]func(*rollover.Sighting) {
 		"resolvers that prove nothing":     standing(rollover.Indeterminate, "192.0.2.53"),
 		"no DS, and no proof of that":      all(noDS, standing(rollover.Indeterminate, "")),
 		"a proof that was not found":       standing(rollover.Indeterminate, ""),
+		"an unsigned parent, and a DS of nobody": parents(func(v *rollover.DSVersion) {
+			v.Set, v.Standing = []rollover.DS{strange(13, 2)}, &rollover.Standing{Security: rollover.Insecure, Why: "com. is not signed"}
+		}),
 		"an unsigned parent": parents(func(v *rollover.DSVersion) {
 			v.Standing = &rollover.Standing{Security: rollover.Insecure, Why: "com. is not signed"}
 		}),

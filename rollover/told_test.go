@@ -98,6 +98,9 @@ func tellings() []telling {
 		ksk("a parent that follows CDS, announced", time.Hour, both(asked(0, Old, New), you, func(d *Dossier, p *Policy) { d.Roll.Announced, p.CDS = "ns1. serves CDS 1", true })),
 		ksk("announced", time.Hour, both(asked(0, Old, New), you, func(d *Dossier, _ *Policy) { d.Roll.Announced = "ns1. serves CDS 1" })),
 		ksk("announced before it was asked for", time.Hour, func(d *Dossier, _ *Policy) { d.Roll.Announced = "ns1. serves CDS 1" }),
+		ksk("asked before the step", time.Hour, both(asked(-3*day, Old, New), need(Need{Actor: ActorParent, Lagging: lag(p1, "has no DS 5")}))),
+		ksk("as late as its plan allows", 2*time.Hour, both(servers, need(Need{Actor: ActorServers, Lagging: lag(ns1, "has no DNSKEY 5")}))),
+		ksk("active, and nobody has looked for a week", 8*day, looked(8*day)),
 		ksk("late for its plan", 3*time.Hour, both(servers, need(Need{Actor: ActorServers, Lagging: lag(ns1, "has no DNSKEY 5")}))),
 		ksk("the last step", 3*day, both(need(Need{Actor: ActorServers, Lagging: lag(ns1, "still has DNSKEY 5")}), func(d *Dossier, _ *Policy) { d.Roll.Step = "retire" })),
 		ksk("after the last step", 3*day, both(need(Need{Actor: ActorServers, Lagging: lag(ns1, "still has DNSKEY 5")}), func(d *Dossier, _ *Policy) {
@@ -162,8 +165,8 @@ func tellings() []telling {
 		{"an accepted signing", "sign/ds-last", "257", 0, time.Hour, func(d *Dossier, _ *Policy) { d.Roll.Accepted = []string{"a."} }},
 		{"one that is done", "sign/ds-last", "257", 0, time.Hour, both(state(StateDone), func(d *Dossier, _ *Policy) { d.Roll.Accepted = []string{"a."} })},
 		{"a key that is not known yet", "zsk/pre-publish", "256 256-", 1, time.Hour, func(d *Dossier, _ *Policy) { d.Roll.New[0].PublicKey = "" }},
-		{"another version's", "ksk/double-ds", "257 257-", 1, 3 * day, both(you, func(d *Dossier, _ *Policy) { d.Roll.Kind = "ksk/magic" })},
-		{"another version's step", "ksk/double-ds", "257 257-", 1, 3 * day, both(you, func(d *Dossier, _ *Policy) { d.Roll.Step = "magic" })},
+		{"another version's", "ksk/double-ds", "257 257-", 1, 3 * day, both(servers, need(Need{Actor: ActorServers, Lagging: lag(ns1, "has no DNSKEY 5")}), func(d *Dossier, _ *Policy) { d.Roll.Kind = "ksk/magic" })},
+		{"another version's step", "ksk/double-ds", "257 257-", 1, 3 * day, both(servers, need(Need{Actor: ActorServers, Lagging: lag(ns1, "has no DNSKEY 5")}), func(d *Dossier, _ *Policy) { d.Roll.Step = "magic" })},
 	}
 }
 
