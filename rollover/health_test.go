@@ -204,6 +204,11 @@ func ailing() map[string]func(*rollover.Sighting) {
 		"an unsigned parent, and a DS of nobody": parents(func(v *rollover.DSVersion) {
 			v.Set, v.Standing = []rollover.DS{strange(13, 2)}, &rollover.Standing{Security: rollover.Insecure, Why: "com. is not signed"}
 		}),
+		"nobody at all":                       func(s *rollover.Sighting) { s.Servers, s.Alone = nil, true },
+		"no DS, and one server is not signed": all(noDS, server("ns2", func(v *rollover.ServerSighting) { v.DNSKEY, v.Data = &rollover.KeyVersion{}, &rollover.DataVersion{} })),
+		"data by a key that is not there, with traces of those that are": server("ns2", func(v *rollover.ServerSighting) { v.Data.Signers = []rollover.DNSKEY{stranger} }),
+		"the last serial but one, and none":                              all(server("ns1", func(v *rollover.ServerSighting) { v.Serial = 4294967295 }), server("ns2", func(v *rollover.ServerSighting) { v.Serial = 0 })),
+		"the first server is ahead":                                      server("ns1", func(v *rollover.ServerSighting) { v.Serial++ }),
 		"an unsigned parent": parents(func(v *rollover.DSVersion) {
 			v.Standing = &rollover.Standing{Security: rollover.Insecure, Why: "com. is not signed"}
 		}),

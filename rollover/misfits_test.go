@@ -87,6 +87,11 @@ func TestMisfits(t *testing.T) {
 			d.Tag = r.Old[0].Tag
 			return look{ds: both(digestsOf(r.Old[0], 2), []DS{d})}
 		}},
+		{"the tag of new, and the algorithm of old", "algorithm/conservative", "257 257/15!", 1, nil, func(r *Roll) look {
+			d := stranger(13, 1)
+			d.Tag = r.New[0].Tag
+			return look{ds: both(digestsOf(r.Old[0], 2), []DS{d})}
+		}},
 		{"a foreign key of the algorithm that leaves", "algorithm/conservative", "257 257/15", 1, nil, func(r *Roll) look { return look{ds: digestsOf(r.Old[0], 2), more: []DNSKEY{foreign}} }},
 		{"one of that which comes, too", "algorithm/conservative", "257 257/15", 1, nil, func(r *Roll) look { return look{ds: digestsOf(r.Old[0], 2), more: []DNSKEY{other}} }},
 		{"a foreign key otherwise", "ksk/double-ds", "257 257-", 1, nil, func(r *Roll) look { return look{ds: digestsOf(r.Old[0], 2), more: []DNSKEY{foreign}} }},
@@ -167,6 +172,7 @@ func TestStrangeDS(t *testing.T) {
 		{"of nobody", append(slices.Clone(set), stranger(13, 2)), shown, nil, 1},
 		{"of a rollover", append(slices.Clone(set), stranger(13, 2)), shown, []Key{other}, 0},
 		{"of a rollover, by its tag alone", append(slices.Clone(set), stranger(14, 2)), shown, []Key{other}, 1},
+		{"of nobody, beside another key of its algorithm", append(slices.Clone(set), stranger(13, 2)), shown, []Key{{Tag: 1, Algorithm: 13}}, 1},
 		{"alone", []DS{stranger(13, 2)}, shown, nil, 0},
 		{"nobody shows keys", append(slices.Clone(set), stranger(13, 2)), nil, nil, 0},
 	} {
@@ -242,7 +248,7 @@ func TestMisfitsFromLookToLook(t *testing.T) {
 		keys := &KeyVersion{Keys: []DNSKEY{r.Old[0].DNSKEY()}, Signers: []DNSKEY{r.Old[0].DNSKEY()}}
 		now = now.Add(time.Minute)
 		v.events = nil
-		v.watch(kind, Sighting{Zone: r.Zone, At: Instant{Wall: now}, Servers: []ServerSighting{{Server: Server{RoleChild, "ns1", "ns1"}, DNSKEY: keys}, p1}})
+		v.watch(kind, Sighting{Zone: r.Zone, At: Instant{Wall: now}, Servers: []ServerSighting{{Server: Server{RoleChild, "ns1", "ns1"}, DNSKEY: keys}, p1, {Server: Server{RoleParent, "p2", "p2"}, Unknown: "timed out"}}})
 		for _, event := range v.events {
 			events = append(events, event.Event)
 		}
@@ -256,6 +262,9 @@ func TestMisfitsFromLookToLook(t *testing.T) {
 		}
 		if need := v.heldBack(step); (need != nil) != holds || holds && (len(need.Findings) != 1 || need.Actor != ActorYou) {
 			t.Errorf("%s: it is held back by %+v", what, need)
+		}
+		if need := v.heldBack(Step{Actions: []Action{{Verb: askParent, Sides: []Side{Old, New}}}}); (need != nil) != holds {
+			t.Errorf("%s: what asks the parent is held back by %+v", what, need)
 		}
 		if need := v.heldBack(Step{Actions: []Action{{Verb: publish, Sides: []Side{New}}}}); need != nil {
 			t.Errorf("%s: what only adds is held back by %+v", what, need)
@@ -314,6 +323,7 @@ func TestCDSRecordsHoldEachStep(t *testing.T) {
 		{"a ZSK", "zsk/pre-publish", nil, served, true, nil},
 		{"a parent that follows", "ksk/double-ds", func(v *visit) { v.setting.Policy.CDS = true }, served, true, nil},
 		{"a rescue", "ksk/double-ds", func(v *visit) { v.entering.GoOn = "the parent did something else" }, served, true, nil},
+		{"one that follows, to nothing", "ksk/double-ds", func(v *visit) { v.setting.Policy.CDS = true }, map[string][]string{"PUBLISH-CDS": {"0"}}, true, nil},
 		{"a first signing", "sign/ds-last", nil, served, true, nil},
 		{"another version's", "ksk/double-ds", func(v *visit) { v.roll.Kind = "ksk/magic" }, served, true, nil},
 	} {
@@ -341,6 +351,15 @@ func TestCDSRecordsHoldEachStep(t *testing.T) {
 		}
 		if !c.goes && (v.dossier.Misfits[1].Code != FindingCDS || strings.HasPrefix(v.dossier.Misfits[1].Text, ErrRefused.Error())) {
 			t.Errorf("%s: %+v", c.what, v.dossier.Misfits[1])
+		}
+	}
+}
+
+// Algorithms that validators verify, all of them.
+func TestCheckedAlgorithms(t *testing.T) {
+	for a := range 256 {
+		if got := checkedAlgorithm(uint8(a)); got != slices.Contains([]int{8, 10, 13, 14, 15}, a) {
+			t.Errorf("algorithm %d: %v", a, got)
 		}
 	}
 }

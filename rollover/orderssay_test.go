@@ -181,3 +181,24 @@ func TestAbandonTellsOfCDS(t *testing.T) {
 		t.Errorf("history says %q", last.Text)
 	}
 }
+
+// A server that is excluded, by its name or by its address, is in no status any more.
+func TestExcludedServersLeaveTheStatus(t *testing.T) {
+	for _, named := range []string{"ns2", "192.0.2.2:53"} {
+		w, p := rollovertest.New("split", unequal), tight()
+		sees(w, func(s *rollover.Sighting) {
+			for i := range s.Servers {
+				if s.Servers[i].Name == "ns2" {
+					s.Servers[i].Address = "192.0.2.2:53"
+				}
+			}
+		})
+		start(t, w, p, rollover.Order{Type: "zsk"})
+		if err := w.Engine(p).Exclude(rollovertest.Zone, named, ""); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.Roll(); len(r.Servers) != 3 || slices.ContainsFunc(r.Servers, func(s rollover.ServerState) bool { return s.Name == "ns2" }) {
+			t.Errorf("%s: servers are %+v", named, r.Servers)
+		}
+	}
+}

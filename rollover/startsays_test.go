@@ -270,6 +270,7 @@ func TestAdoptTakesOver(t *testing.T) {
 		{"257* 257-", nil, foreignKeys(keyOfNobody(256)), nil},
 		{"257* 257-", nil, nil, func(p *rollover.Policy) { p.DSDigests = []uint8{4} }},
 		{"257-", nil, nil, nil},
+		{"257* 256 256-", func(w *rollovertest.World) { w.SetDS(append(w.DSSet(), strange(13, 4))); w.Advance(40 * unit) }, nil, nil},
 	} {
 		w, p := keyed(c.words), tight()
 		if c.world != nil {
