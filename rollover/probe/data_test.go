@@ -219,7 +219,7 @@ func TestNamed(t *testing.T) {
 	for _, tc := range []struct {
 		label, name string
 		ok          bool
-	}{{x(63), zone, true}, {x(64), zone, false}, {x(61), long, true}, {x(63), long, false}, {"a", ".", true}} {
+	}{{x(63), zone, true}, {x(64), zone, false}, {x(61), long, true}, {x(62), long, false}, {"a", ".", true}} {
 		if _, ok := named(tc.label, tc.name); ok != tc.ok {
 			t.Errorf("%d octets before %d: %v", len(tc.label), len(tc.name), ok)
 		}

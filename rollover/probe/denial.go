@@ -88,11 +88,11 @@ func randomHex() string {
 	return hex.EncodeToString(b[:])
 }
 
-// named is a label put before a name; false where that is too long.
+// named is a label put before a name; false where that is too long, of which the
+// library lets some pass.
 func named(label, name string) (string, bool) {
 	out := label + "." + strings.TrimPrefix(name, ".")
-	_, ok := dns.IsDomainName(out)
-	return out, ok && len(label) <= 63
+	return out, len(label) <= 63 && len(out) <= 254
 }
 
 // verify takes in whether an answer that there is nothing, or one made from a

@@ -131,9 +131,7 @@ func ofKeys(rrtype uint16) bool {
 func randomName(zone string) (string, bool) {
 	var b [8]byte
 	rand.Read(b[:]) // never fails (crypto/rand)
-	name := "_rollover-" + hex.EncodeToString(b[:]) + "." + strings.TrimPrefix(zone, ".")
-	_, ok := dns.IsDomainName(name)
-	return name, ok
+	return named("_rollover-"+hex.EncodeToString(b[:]), zone)
 }
 
 // read interprets what one server said.
