@@ -475,6 +475,9 @@ func TestDefaults(t *testing.T) {
 	if c.port() != 53 || c.timeout() != 5*time.Second {
 		t.Errorf("port %d, timeout %s", c.port(), c.timeout())
 	}
+	if c.Timeout = time.Second; c.timeout() != time.Second {
+		t.Errorf("timeout %s", c.timeout())
+	}
 	if i := c.now(); i.Wall.IsZero() || i.BootID != "" {
 		t.Errorf("now %+v", i)
 	}
