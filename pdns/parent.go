@@ -199,6 +199,9 @@ func (t *Tool) records(ctx context.Context, zone string) ([]record, error) {
 		return nil, err
 	}
 	records, _, err := parseRecords(lines(out.stdout))
+	if err == nil {
+		_, _, err = parseSOA(zone, records) // an empty answer is not an empty zone
+	}
 	if err != nil {
 		return nil, call.misread(err, out)
 	}

@@ -27,7 +27,7 @@ case $1 in
 show-zone)
   [ "$2" = test ] || { echo "No such zone in the database" >&2; exit 1; }
   echo "This is a Native zone"; echo "Zone is not actively secured"; echo "Metadata items: None"; echo "No keys for zone '$2'." >&2 ;;
-list-zone) printf '$ORIGIN .\n'; cat zone ;;
+list-zone) printf '$ORIGIN .\ntest	60	IN	SOA	ns1.test. host.test. 1 2 3 4 5\n'; cat zone ;;
 replace-rrset) shift 5; grep -v '	DS	' zone >new; for d; do printf 'child.test	60	IN	DS	%%s\n' "$d" >>new; done; [ -e deaf ] || mv new zone ;;
 increase-serial) echo "SOA serial for zone test set to 2" ;;
 esac
