@@ -114,7 +114,11 @@ func (z *Zone) under(name, closest string) string {
 
 func (z *Zone) closest(name string) string {
 	for !z.exists(name) {
-		name = name[dns.Split(name)[1]:]
+		at, end := dns.NextLabel(name, 0)
+		if end {
+			return "."
+		}
+		name = name[at:]
 	}
 	return name
 }
