@@ -326,11 +326,7 @@ func (v *visit) bump(ctx context.Context) {
 // conclude ends the round of a zone: a step whose actions are in effect was
 // entered; else the next look is set.
 func (v *visit) conclude() {
-	if v.roll == nil || v.roll.State != StateActive {
-		return
-	}
-	if v.err != nil {
-		v.trouble()
+	if !v.open() {
 		return
 	}
 	v.servedAnew()
@@ -344,6 +340,13 @@ func (v *visit) conclude() {
 	}
 	v.recovered()
 	v.schedule()
+}
+
+// account notes how the round went wrong, if it did.
+func (v *visit) account() {
+	if v.err != nil && v.roll != nil && v.roll.State == StateActive {
+		v.trouble()
+	}
 }
 
 // trouble notes a failure of this tick; an unchanged one is told once a day.

@@ -19,7 +19,7 @@ func (e *Engine) Adopt(ctx context.Context, zone string) (Report, error) {
 	r := v.roll
 	v.event(EventAdopted, r.Step, r.adoption())
 	v.events[len(v.events)-1].By = e.By
-	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
+	report := newReport()
 	if err := e.save([]*visit{v}); err != nil {
 		return report, err
 	}

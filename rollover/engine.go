@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -27,8 +26,9 @@ type Engine struct {
 	Tell func(Event)
 	// By is who gives the orders, for the history.
 	By string
-	// Workers is how many zones are worked on at once; 1 if not set.
-	Workers int
+	// Workers is how many zones are worked on at once, and Looks how many are
+	// looked at; 1 if not set.
+	Workers, Looks int
 	// kinds is run instead of the table of Kinds, if set: only the proof does
 	// that, to see that each guard of the table is needed.
 	kinds []Kind
@@ -54,172 +54,6 @@ type Setting struct {
 	Resubmit time.Duration // until an accepted change that the parent does not show is handed over again
 }
 
-// Report is what a tick did. Failed holds the zones whose tick failed, with
-// the error; their rollovers go on at the next tick from where they were.
-type Report struct {
-	Changed int      // steps entered, rollovers blocked
-	Blocked []string // zones that became blocked; the event tells why
-	Gone    []string // zones that lost something that an earlier step relied on
-	Failed  map[string]error
-	// Told says for a failed zone that this failure was told within a day.
-	Told map[string]bool
-}
-
-// Add takes in the report of a later tick.
-func (r *Report) Add(later Report) {
-	r.Changed += later.Changed
-	r.Blocked = append(r.Blocked, later.Blocked...)
-	r.Gone = append(r.Gone, later.Gone...)
-	if r.Failed == nil {
-		r.Failed, r.Told = map[string]error{}, map[string]bool{}
-	}
-	for zone, err := range later.Failed {
-		_, failed := r.Failed[zone]
-		r.Told[zone] = later.Told[zone] && (!failed || r.Told[zone])
-		r.Failed[zone] = err
-	}
-}
-
-// batch is how many zones go through a round together: enough to share one
-// purge, few enough to keep memory small.
-const batch = 1000
-
-// Tick takes each zone as far as it can go now.
-func (e *Engine) Tick(ctx context.Context, zones []string) (Report, error) {
-	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
-	for part := range slices.Chunk(unique(zones), batch) {
-		visits := make([]*visit, 0, len(part))
-		for _, zone := range part {
-			d, err := e.Journal.Load(zone)
-			if err != nil {
-				return report, fmt.Errorf("loading the state of %s: %w", zone, err)
-			}
-			visits = append(visits, e.visit(d))
-		}
-		if err := e.run(ctx, visits); err != nil {
-			return report, err
-		}
-		for _, v := range visits {
-			v.report(&report)
-		}
-	}
-	return report, nil
-}
-
-// unique leaves out repetitions: a zone must not be worked on twice at once.
-func unique(zones []string) []string {
-	return slices.Compact(slices.Sorted(slices.Values(zones)))
-}
-
-// run takes visits as far as they can go, and then hands over what the parents
-// are to be asked for.
-func (e *Engine) run(ctx context.Context, visits []*visit) error {
-	if err := e.rounds(ctx, visits); err != nil {
-		return err
-	}
-	return e.submit(ctx, visits)
-}
-
-// rounds takes visits through rounds of look, decide, intend, act, serve and
-// save, until nothing moves any more.
-func (e *Engine) rounds(ctx context.Context, visits []*visit) error {
-	for moving := visits; len(moving) > 0; {
-		e.each(moving, func(v *visit) { v.observe(ctx) })
-		e.each(moving, func(v *visit) { v.intend(ctx) })
-		if err := e.save(moving); err != nil {
-			return err
-		}
-		e.each(moving, func(v *visit) { v.act(ctx) })
-		e.serve(ctx, moving)
-		for _, v := range moving {
-			v.conclude()
-		}
-		if err := e.save(moving); err != nil {
-			return err
-		}
-		moving = slices.DeleteFunc(slices.Clone(moving), func(v *visit) bool { return !v.goesOn() || ctx.Err() != nil })
-	}
-	return nil
-}
-
-// each runs f for the visits, a few at a time.
-func (e *Engine) each(visits []*visit, f func(*visit)) {
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, max(e.Workers, 1))
-	for _, v := range visits {
-		if v.err != nil || v.roll == nil || v.roll.State != StateActive {
-			continue
-		}
-		if e.Workers <= 1 {
-			f(v)
-			continue
-		}
-		wg.Add(1)
-		slots <- struct{}{}
-		go func() {
-			defer wg.Done()
-			defer func() { <-slots }()
-			f(v)
-		}()
-	}
-	wg.Wait()
-}
-
-// save stores what has changed, all zones in one transaction, and then tells
-// the events.
-func (e *Engine) save(visits []*visit) error {
-	var entries []Entry
-	var events []Event
-	for _, v := range visits {
-		if !v.dirty {
-			continue
-		}
-		entries = append(entries, Entry{v.dossier, v.events})
-		events = append(events, v.events...)
-	}
-	if len(entries) == 0 {
-		return nil
-	}
-	if err := e.Journal.Save(entries...); err != nil {
-		return fmt.Errorf("saving the state of %s (and of %d more zones): %w", entries[0].Dossier.Zone, len(entries)-1, err)
-	}
-	for _, v := range visits {
-		v.dirty, v.events = false, nil
-	}
-	for _, event := range events {
-		if e.Tell != nil {
-			e.Tell(event)
-		}
-	}
-	return nil
-}
-
-// serve makes the running servers show what was done: for each zone that
-// secondaries transfer the SOA serial, then one purge for all, then notify.
-// In any other order secondaries stay behind until their refresh timer.
-func (e *Engine) serve(ctx context.Context, visits []*visit) {
-	acted := slices.DeleteFunc(slices.Clone(visits), func(v *visit) bool { return v.err != nil || !v.applied() && v.anew == "" })
-	e.each(acted, func(v *visit) { v.bump(ctx) })
-	var zones, notify []string
-	for _, v := range acted {
-		if v.err != nil {
-			continue
-		}
-		zones = append(zones, v.dossier.Zone)
-		if v.transfers() {
-			notify = append(notify, v.dossier.Zone)
-		}
-	}
-	if len(zones) == 0 {
-		return
-	}
-	if err := e.Signer.Refresh(context.WithoutCancel(ctx), zones, notify); err != nil {
-		for _, v := range acted {
-			v.fail(fmt.Errorf("making the running server show the change of %s: %w", v.dossier.Zone, err))
-		}
-	}
-}
-
 // visit is one zone in one tick.
 type visit struct {
 	engine  *Engine
@@ -231,10 +65,11 @@ type visit struct {
 	dirty   bool // to be saved
 	moved   bool // a step was entered in this round
 	changed int
-	blocked bool // in this tick
-	ended   bool // in this tick
-	gone    bool // in this tick
-	told    bool // err was told already, less than a day ago
+	blocked bool      // in this tick
+	ended   bool      // in this tick
+	gone    bool      // in this tick
+	told    bool      // err was told already, less than a day ago
+	seen    *Sighting // in this round
 	// sighting and inventory are what start has seen already, to be used once.
 	sighting  *Sighting
 	inventory *Inventory
@@ -301,24 +136,47 @@ func (v *visit) block(b *Block) {
 	v.event(EventBlocked, v.roll.Step, b.Reason+"; "+b.Remedy)
 }
 
-// observe looks at the zone and decides. An open intent of which nothing was
-// done is decided anew, however long ago it was made. One that is half done is
-// gone on with, but what it takes away needs the same look as ever.
-func (v *visit) observe(ctx context.Context) {
-	v.entering, v.moved, v.anew = Verdict{}, false, ""
-	if v.roll.Intent != nil && !v.reopen(ctx) {
+// look looks at the zone. An open intent of which nothing was done is decided
+// anew, however long ago it was made. One that is half done is gone on with, but
+// what it takes away needs the same look as ever.
+func (v *visit) look(ctx context.Context) {
+	v.entering, v.moved, v.anew, v.seen = Verdict{}, false, "", nil
+	if !v.open() {
 		return
 	}
+	v.safely(func() {
+		if v.roll.Intent == nil || v.reopen(ctx) {
+			v.observe(ctx)
+		}
+	})
+}
+
+func (v *visit) observe(ctx context.Context) {
 	kind, err := v.kind()
 	if err != nil {
 		v.block(&Block{Code: BlockUnknownVersion, Reason: err.Error(), Remedy: "use the version of rollover that wrote this state"})
 		return
 	}
-	sighting, err := v.look(ctx, kind)
+	sighting, err := v.sight(ctx, kind)
 	if err != nil {
 		v.fail(err)
 		return
 	}
+	v.seen = &sighting
+}
+
+// decide says what follows from the look of this round, if there was one.
+func (v *visit) decide(ctx context.Context) {
+	if v.seen == nil {
+		return
+	}
+	kind, err := v.kind()
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	sighting := *v.seen
+	v.seen = nil
 	v.compare()
 	v.proven(kind)
 	before, last := v.roll.Held, v.roll.LastLook
@@ -440,9 +298,9 @@ func (v *visit) judge(verdict Verdict) {
 	}
 }
 
-// look asks the servers of every record that the next step and those before it
+// sight asks the servers of every record that the next step and those before it
 // rely on.
-func (v *visit) look(ctx context.Context, kind Kind) (Sighting, error) {
+func (v *visit) sight(ctx context.Context, kind Kind) (Sighting, error) {
 	if s := v.sighting; s != nil {
 		v.sighting = nil
 		return *s, nil

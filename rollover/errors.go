@@ -1,6 +1,9 @@
 package rollover
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors that callers branch on.
 var (
@@ -13,3 +16,17 @@ var (
 	// no sense in the present state.
 	ErrRefused = errors.New("refused")
 )
+
+// Unsavable is one zone whose state cannot be saved, whatever becomes of the
+// others, none of which was saved either.
+type Unsavable struct {
+	Zone string
+	Err  error
+}
+
+func (u Unsavable) Error() string {
+	return fmt.Sprintf("saving the state of %s: %v: nothing is done for this zone until it can be saved", u.Zone, u.Err)
+}
+
+// Unwrap is why it cannot be saved.
+func (u Unsavable) Unwrap() error { return u.Err }

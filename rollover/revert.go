@@ -158,7 +158,7 @@ func (v *visit) retract(ctx context.Context, kind string) error {
 // arrived looks at all servers and says what is still on its way to one of them.
 func (v *visit) arrived(ctx context.Context, b Back, kind Kind) error {
 	r := v.roll
-	s, err := v.look(ctx, kind)
+	s, err := v.sight(ctx, kind)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (e *Engine) Start(ctx context.Context, o Order) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	report := Report{Failed: map[string]error{}, Told: map[string]bool{}}
+	report := newReport()
 	if err := e.save([]*visit{v}); err != nil {
 		return report, err
 	}
