@@ -42,6 +42,14 @@ func (t *Tool) run(ctx context.Context, c call, limit int) (output, error) {
 	if program != "" && err != nil {
 		return output{}, c.fail(err, "was not started", err.Error())
 	}
+	if t.Slots != nil {
+		select {
+		case t.Slots <- struct{}{}:
+			defer func() { <-t.Slots }()
+		case <-ctx.Done():
+			return output{}, context.Cause(ctx)
+		}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ctx, stop := context.WithTimeoutCause(ctx, t.timeout(), errTimeout)

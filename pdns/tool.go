@@ -52,6 +52,9 @@ type Tool struct {
 	// is locked, a command that outlives us, because we were killed, keeps the
 	// lock: nobody acts beside it.
 	Inherit *os.File
+
+	// Slots has room for as many commands as may run at once; nil is no limit.
+	Slots chan struct{}
 }
 
 var _ rollover.Signer = (*Tool)(nil)

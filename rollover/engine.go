@@ -65,11 +65,10 @@ type visit struct {
 	dirty   bool // to be saved
 	moved   bool // a step was entered in this round
 	changed int
-	blocked bool      // in this tick
-	ended   bool      // in this tick
-	gone    bool      // in this tick
-	told    bool      // err was told already, less than a day ago
-	seen    *Sighting // in this round
+	blocked bool // in this tick
+	ended   bool // in this tick
+	gone    bool // in this tick
+	told    bool // err was told already, less than a day ago
 	// sighting and inventory are what start has seen already, to be used once.
 	sighting  *Sighting
 	inventory *Inventory
@@ -136,11 +135,11 @@ func (v *visit) block(b *Block) {
 	v.event(EventBlocked, v.roll.Step, b.Reason+"; "+b.Remedy)
 }
 
-// look looks at the zone. An open intent of which nothing was done is decided
-// anew, however long ago it was made. One that is half done is gone on with, but
-// what it takes away needs the same look as ever.
+// look looks at the zone and decides. An open intent of which nothing was done is
+// decided anew, however long ago it was made. One that is half done is gone on
+// with, but what it takes away needs the same look as ever.
 func (v *visit) look(ctx context.Context) {
-	v.entering, v.moved, v.anew, v.seen = Verdict{}, false, "", nil
+	v.entering, v.moved, v.anew = Verdict{}, false, ""
 	if !v.open() {
 		return
 	}
@@ -162,21 +161,6 @@ func (v *visit) observe(ctx context.Context) {
 		v.fail(err)
 		return
 	}
-	v.seen = &sighting
-}
-
-// decide says what follows from the look of this round, if there was one.
-func (v *visit) decide(ctx context.Context) {
-	if v.seen == nil {
-		return
-	}
-	kind, err := v.kind()
-	if err != nil {
-		v.fail(err)
-		return
-	}
-	sighting := *v.seen
-	v.seen = nil
 	v.compare()
 	v.proven(kind)
 	before, last := v.roll.Held, v.roll.LastLook

@@ -102,10 +102,9 @@ func (e *Engine) rounds(ctx context.Context, visits []*visit) error {
 	}
 }
 
-// settle takes visits that were looked at through one round. What is about to be
-// done is on disk before it is done.
+// settle takes visits that were looked at through the rest of a round. What is about
+// to be done is on disk before it is done.
 func (e *Engine) settle(ctx context.Context, group []*visit) error {
-	e.each(group, func(v *visit) { v.decide(ctx) })
 	e.each(group, func(v *visit) { v.intend(ctx) })
 	if err := e.save(group); err != nil {
 		return err

@@ -146,7 +146,11 @@ func (w *world) dossiers(zones []string) ([]rollover.Dossier, error) {
 	return out, nil
 }
 
-func (w *world) describe(d rollover.Dossier) (rollover.Status, error) {
+func (w *world) describe(d rollover.Dossier) (s rollover.Status, err error) {
 	policy := w.config.setting(d.Zone).Policy
-	return rollover.Describe(d, policy, readClocks().Wall, func(c rollover.Command) string { return w.tool.Explain(d.Zone, c) })
+	err = w.uncrashed(d.Zone, func() error {
+		s, err = rollover.Describe(d, policy, readClocks().Wall, func(c rollover.Command) string { return w.tool.Explain(d.Zone, c) })
+		return err
+	})
+	return s, err
 }

@@ -148,7 +148,7 @@ func (s *shelf) plain(b *testing.B, count int64, network string) time.Duration {
 	var left atomic.Int64
 	left.Store(count)
 	var wg sync.WaitGroup
-	for range checkWorkers {
+	for range looksAtOnce {
 		wg.Go(func() {
 			client := dns.Client{Net: network, Timeout: 5 * time.Second, UDPSize: 1232}
 			query := new(dns.Msg).SetQuestion("z0.bench.", dns.TypeDNSKEY)

@@ -191,6 +191,7 @@ func (m *mouth) tell(r rollover.Report) error {
 	for _, zone := range names {
 		if !r.Told[zone] {
 			fmt.Fprintf(m.err, "rollover: %v\n", r.Failed[zone])
+			tellStack(m.err, r.Failed[zone])
 		}
 		if worst == nil || errors.Is(r.Failed[zone], context.Canceled) {
 			worst = r.Failed[zone]

@@ -41,10 +41,6 @@ func (m *mouth) checkCommand() *cli.Command {
 	}
 }
 
-// checkWorkers is how many zones are looked at side by side. Each server is
-// asked a limited number of questions at once whatever this is.
-const checkWorkers = 64
-
 // checkOptions is the command line of check.
 type checkOptions struct {
 	zones   []string
@@ -183,13 +179,19 @@ func (w *world) toCheck(ctx context.Context, all bool, named []string) (zones, o
 func (w *world) checkAll(ctx context.Context, zones []string, l rollover.Limits) []rollover.Checkup {
 	out := make([]rollover.Checkup, len(zones))
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, checkWorkers)
+	slots := make(chan struct{}, looksAtOnce)
 	names := newSampler(w, len(zones))
 	for i, zone := range zones {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			out[i] = w.checkOne(ctx, zone, l, names)
+			err := w.uncrashed(zone, func() error {
+				out[i] = w.checkOne(ctx, zone, l, names)
+				return nil
+			})
+			if err != nil {
+				out[i] = rollover.Unseen(zone, err)
+			}
 		})
 	}
 	wg.Wait()

@@ -15,6 +15,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 64
 	exitUnavailable = 69 // pdnsutil, pdns_control or a name server
+	exitSoftware    = 70 // an error of rollover itself
 	exitTryLater    = 75 // another rollover has the lock, or this one was interrupted
 	exitPermission  = 77
 	exitConfig      = 78
@@ -36,6 +37,7 @@ func exitCode(err error) int {
 	}{
 		{errUsage, exitUsage},
 		{errConfig, exitConfig},
+		{errCrashed, exitSoftware},
 		{rollover.ErrZoneName, exitUsage},
 		{context.Canceled, exitTryLater},
 		{store.ErrBusy, exitTryLater},

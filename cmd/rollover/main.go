@@ -19,8 +19,13 @@ func main() {
 }
 
 // run is the whole program: arguments in, bytes and an exit code out.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
 	m := &mouth{ctx: ctx, out: stdout, err: printable{stderr}}
+	defer func() {
+		if p := recover(); p != nil {
+			code = m.crashed(p)
+		}
+	}()
 	app := m.app()
 	if err := app.RunContext(ctx, permute(app, args)); err != nil {
 		return m.fail(err)

@@ -32,7 +32,12 @@ type world struct {
 	engine *rollover.Engine
 	heard  []rollover.Event // that are to be told outside
 	turn   sync.Mutex       // of drivers that change zones by pdnsutil
+	err    io.Writer        // for what must not get lost, such as where this program failed
 }
+
+// looksAtOnce is how many zones are looked at side by side, by advance and by
+// check. Each server is asked a limited number of questions at once whatever this is.
+const looksAtOnce = 64
 
 // open wires a run together from the configuration; nothing is touched yet.
 func (m *mouth) open(c *cli.Context) (*world, error) {
@@ -52,16 +57,17 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{config: config, db: store.At(config.State)}
+	w := &world{config: config, db: store.At(config.State), err: m.err}
 	w.tool = &pdns.Tool{
 		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control, FrontEnds: config.Pdnsutil.Controls, Shells: config.Pdnsutil.Shells,
 		ConfigDir: config.Pdnsutil.ConfigDir, ConfigName: config.Pdnsutil.ConfigName, Timeout: time.Duration(config.Pdnsutil.Timeout),
+		Slots: make(chan struct{}, runtime.NumCPU()),
 	}
 	w.probe = &probe.Client{
 		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), Now: readClocks, Anchors: anchors,
 	}
 	w.engine = &rollover.Engine{
-		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(),
+		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(), Looks: looksAtOnce,
 	}
 	return w, nil
 }

@@ -172,7 +172,7 @@ func converse(conn *dns.Conn, query *dns.Msg) (*dns.Msg, error) {
 // into sets byte by byte.
 func parse(packet []byte, query *dns.Msg) (*dns.Msg, error) {
 	m := new(dns.Msg)
-	if err := m.Unpack(packet); err != nil && !m.Truncated {
+	if err := unpack(m, packet); err != nil && !m.Truncated {
 		return nil, fmt.Errorf("malformed: %w", err)
 	}
 	if !m.Response || m.Opcode != dns.OpcodeQuery || m.Id != query.Id {
@@ -190,6 +190,17 @@ func parse(packet []byte, query *dns.Msg) (*dns.Msg, error) {
 		}
 	}
 	return m, nil
+}
+
+// unpack is Unpack of the library, of which a packet must not be able to end the
+// program, whatever is in it.
+func unpack(m *dns.Msg, packet []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it cannot be taken apart: %v", p)
+		}
+	}()
+	return m.Unpack(packet)
 }
 
 // matches compares the question section (RFC 5452 section 9.1). Servers that

@@ -92,7 +92,7 @@ func (c *Client) ask(ctx context.Context, q rollover.Question) ([]visit, []rollo
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var opinions []rollover.ValidatorSighting
-	var others sync.WaitGroup
+	var others group
 	switch {
 	case q.Opinions:
 		others.Go(func() { opinions = c.askOpinions(ctx, q.Zone) })
@@ -157,13 +157,39 @@ func (c *Client) dialContext(ctx context.Context, network string, to netip.AddrP
 	return d.DialContext(ctx, network, to.String())
 }
 
-// each does the same with all items at once and returns the results in their order.
+// each does the same with all items at once and returns the results in their
+// order. A panic in one of them comes up here, where somebody can recover it.
 func each[T, R any](items []T, do func(T) R) []R {
 	out := make([]R, len(items))
-	var running sync.WaitGroup
+	var running group
 	for i, item := range items {
 		running.Go(func() { out[i] = do(item) })
 	}
 	running.Wait()
 	return out
+}
+
+// group is a WaitGroup that hands a panic of its goroutines over to who waits.
+type group struct {
+	sync.WaitGroup
+	once  sync.Once
+	crash any
+}
+
+func (g *group) Go(do func()) {
+	g.WaitGroup.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				g.once.Do(func() { g.crash = rollover.Caught("", p) })
+			}
+		}()
+		do()
+	})
+}
+
+func (g *group) Wait() {
+	g.WaitGroup.Wait()
+	if g.crash != nil {
+		panic(g.crash)
+	}
 }
