@@ -13,6 +13,10 @@ import (
 	"rollover/rollover"
 )
 
+// longestDossier is how many octets of one zone are kept. A dossier has some ten
+// thousand; one that has millions must not fill the disk that all zones share.
+const longestDossier = 4 << 20
+
 // record is one entry, ready to be written.
 type record struct {
 	zone   string
@@ -39,7 +43,8 @@ type batch struct {
 
 // Save stores the dossiers and appends their events, all in one transaction:
 // when it returns nil all of it is on disk, when it returns an error none of
-// it (ErrLocked, ErrDamaged, ErrSchema, a full disk, a name that is no zone).
+// it (ErrLocked, ErrDamaged, ErrSchema, a full disk; rollover.Unsavable for what is the
+// matter with one zone alone: a name that is none, a state that is too large).
 // If a zone is there twice, its later dossier is kept and all its events. The
 // clock goes on to the newest Dossier.Clock.
 func (d *DB) Save(entries ...rollover.Entry) error {
@@ -58,7 +63,7 @@ func newBatch(entries []rollover.Entry) (batch, error) {
 	for _, e := range entries {
 		r, err := newRecord(e, b.lines)
 		if err != nil {
-			return batch{}, fmt.Errorf("saving zone %q: %w", e.Dossier.Zone, err)
+			return batch{}, rollover.Unsavable{Zone: e.Dossier.Zone, Err: err}
 		}
 		b.lines += uint64(len(e.Events))
 		b.records = append(b.records, r)
@@ -110,6 +115,9 @@ func newRecord(e rollover.Entry, place uint64) (record, error) {
 	}
 	if r.header, err = h.append(make([]byte, 0, 64)); err != nil {
 		return r, fmt.Errorf("encoding its header: %w", err)
+	}
+	if size := len(r.roll) + len(r.ledger); size > longestDossier {
+		return r, fmt.Errorf("it has %d octets, and %d is the most that is kept of a zone", size, longestDossier)
 	}
 	r.seal()
 	r.due = dueKey(h)

@@ -299,3 +299,21 @@ func TestTwoDBsOfOneFileShareIt(t *testing.T) {
 	}
 	group.Wait()
 }
+
+// What is the matter with one zone is told as such, by name, so that the others
+// can be saved without it.
+func TestAZoneThatIsTooLargeIsNamed(t *testing.T) {
+	db := At(statePath(t))
+	large, small := sample(zoneName(1), 1), sample(zoneName(2), 1)
+	for range 40 {
+		large.Dossier.Ledger.Samples = append(large.Dossier.Ledger.Samples, rollover.Sample{Name: strings.Repeat("a", longestDossier/39)})
+	}
+	var alone rollover.Unsavable
+	if err := db.Save(small, large); !errors.As(err, &alone) || alone.Zone != large.Dossier.Zone {
+		t.Fatalf("%v", err)
+	}
+	if zones, err := db.Zones(); err != nil || len(zones) > 0 {
+		t.Errorf("saved nevertheless: %v %v", zones, err)
+	}
+	must(t, db.Save(small))
+}
