@@ -29,6 +29,9 @@ type Engine struct {
 	// Workers is how many zones are worked on at once, and Looks how many are
 	// looked at; 1 if not set.
 	Workers, Looks int
+	// After is time.After. It must be set if Looks is more than 1: zones wait a
+	// moment for each other then, to share a purge.
+	After func(time.Duration) <-chan time.Time
 	// kinds is run instead of the table of Kinds, if set: only the proof does
 	// that, to see that each guard of the table is needed.
 	kinds []Kind

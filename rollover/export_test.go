@@ -51,3 +51,8 @@ func (e LedgerEntry) Lives(now Instant, looked bool) bool { return e.lives(now, 
 
 // Unmask opens Ledger.unmask to tests.
 func (l *Ledger) Unmask(s Sighting) Sighting { return l.unmask(s) }
+
+// Largest is the largest TTL of any version of a record.
+func (l Ledger) Largest(record Record) time.Duration {
+	return l.largest(record, func(LedgerEntry) bool { return false })
+}

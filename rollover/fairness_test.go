@@ -22,6 +22,7 @@ type street struct {
 	load func(zone string) error
 	save func(zones []string) error
 
+	late  chan time.Time // when patience is at its end
 	mu    sync.Mutex
 	saved map[string]int // times
 }
@@ -41,7 +42,7 @@ func newStreet(t *testing.T, zones ...string) *street {
 func (s *street) engine() *rollover.Engine {
 	clock := s.worlds["a.example."].Clock
 	return &rollover.Engine{
-		Signer: byZone{s}, Observer: s, Journal: s, Now: clock, Workers: 2, Looks: 4,
+		Signer: byZone{s}, Observer: s, Journal: s, Now: clock, Workers: 2, Looks: 4, After: func(time.Duration) <-chan time.Time { return s.late },
 		Product: func(c rollover.Cached) []string { c.Zone = rollovertest.Zone; return product.Check(c) },
 		Setting: func(string) rollover.Setting { return rollover.Setting{Policy: tight()} },
 	}
@@ -266,10 +267,12 @@ func TestSlowZoneHoldsUpNoOther(t *testing.T) {
 	ended, end := context.WithCancel(ctx)
 	defer end()
 	others := make(chan string, 100)
+	s.late = make(chan time.Time, 1)
 	s.look = func(ctx context.Context, zone string) error {
 		if zone != "bad.example." {
 			return nil
 		}
+		s.late <- time.Time{}
 		for entered := map[string]bool{}; len(entered) < 2; {
 			select {
 			case zone := <-others:
@@ -345,4 +348,42 @@ func TestUnreadableZoneFailsAlone(t *testing.T) {
 	if _, err := s.engine().Tick(t.Context(), threeZones()); err == nil {
 		t.Error("no zone can be read, and that is not the state's trouble")
 	}
+}
+
+// Zones that are looked at together share one purge.
+func TestZonesWaitForEachOther(t *testing.T) {
+	s := newStreet(t, threeZones()...)
+	s.ripe(t)
+	steps := s.steps()
+	others := make(chan bool, 2)
+	s.look = func(_ context.Context, zone string) error {
+		if zone != "bad.example." {
+			others <- true
+			return nil
+		}
+		<-others
+		<-others
+		return nil
+	}
+	e := s.engine()
+	purges := purgeCount{Signer: e.Signer}
+	e.Signer = &purges
+	if _, err := e.Tick(t.Context(), threeZones()); err != nil {
+		t.Fatal(err)
+	}
+	s.wentOn(t, steps)
+	if len(purges.zones) != 1 || purges.zones[0] != 3 {
+		t.Errorf("zones in each purge: %v", purges.zones)
+	}
+}
+
+// purgeCount notes how many zones are purged at once.
+type purgeCount struct {
+	rollover.Signer
+	zones []int
+}
+
+func (c *purgeCount) Refresh(ctx context.Context, zones, notify []string) error {
+	c.zones = append(c.zones, len(zones))
+	return c.Signer.Refresh(ctx, zones, notify)
 }

@@ -44,7 +44,7 @@ func (v *visit) thorough() Question {
 // does not answer, and signatures that end before caches are through with them.
 func (v *visit) ailing(s Sighting) []Finding {
 	limits := DefaultLimits()
-	limits.ExpiryCritical = max(limits.ExpiryCritical, seconds(v.dossier.Ledger.ZoneTTL))
+	limits.ExpiryCritical = max(limits.ExpiryCritical, seconds(cachedFor(v.dossier.Ledger.ZoneTTL)))
 	var out []Finding
 	for _, f := range Health(s, v.setting.Policy, limits) {
 		if f.Severity == SeverityCritical || f.Code == FindingSilent || f.Code == FindingTCP || (f.Code == FindingUnproven || f.Code == FindingParent) && v.roll.usesParent() {

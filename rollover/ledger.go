@@ -27,6 +27,15 @@ type Ledger struct {
 	// Recent is, for each record, the largest TTL in seconds that any server showed
 	// in the last look: what came in since may have been served with it.
 	Recent map[Record]uint32 `json:"recent,omitempty"`
+	// Beyond is the versions that were too many to be kept, of each record.
+	Beyond map[Record]Beyond `json:"beyond,omitempty"`
+}
+
+// Beyond sums up versions that are not kept one by one.
+type Beyond struct {
+	Count int       `json:"count"`
+	TTL   uint32    `json:"ttl"` // seconds; the largest of them
+	Last  time.Time `json:"last"`
 }
 
 // LedgerEntry is one version of one record on one server. Exactly one of
@@ -78,8 +87,14 @@ func (l *Ledger) learn(s Sighting) {
 	l.leave(s)
 }
 
-// ttl is the TTL in seconds of what a server showed of a record.
+// ttl is for how many seconds caches keep what a server showed of a record.
 func (v ServerSighting) ttl(record Record) (ttl uint32, shown bool) {
+	ttl, shown = v.claimed(record)
+	return cachedFor(ttl), shown
+}
+
+// claimed is the TTL in seconds of what a server showed of a record, as it says.
+func (v ServerSighting) claimed(record Record) (ttl uint32, shown bool) {
 	switch {
 	case v.missing(record):
 		return 0, false
@@ -91,16 +106,23 @@ func (v ServerSighting) ttl(record Record) (ttl uint32, shown bool) {
 	return v.DS.TTL, true
 }
 
-// of is an entry for one record of what a server showed.
+// of is an entry for one record of what a server showed, without words.
 func (e LedgerEntry) of(record Record, ttl uint32, v ServerSighting) LedgerEntry {
 	e.Record, e.TTL = record, ttl
 	switch record {
 	case RecordDNSKEY:
-		e.DNSKEY = v.DNSKEY
+		short := *v.DNSKEY
+		short.Faults, e.DNSKEY = nil, &short
 	case RecordData:
-		e.Data = v.Data
+		short := *v.Data
+		short.Faults, short.Traces, e.Data = nil, signersOf(v.Data.Traces), &short
 	case RecordDS:
-		e.DS = v.DS
+		short := *v.DS
+		if short.Standing != nil {
+			standing := *short.Standing
+			standing.Why, short.Standing = "", &standing
+		}
+		e.DS = &short
 	}
 	return e
 }
@@ -112,6 +134,7 @@ func (l *Ledger) forget(now time.Time) {
 	l.Entries = slices.DeleteFunc(l.Entries, func(e LedgerEntry) bool {
 		return now.Sub(e.Last) > max(keepLedger, 2*seconds(e.TTL))
 	})
+	maps.DeleteFunc(l.Beyond, func(_ Record, b Beyond) bool { return now.Sub(b.Last) > max(keepLedger, 2*seconds(b.TTL)) })
 	maps.DeleteFunc(l.Recent, func(record Record, _ uint32) bool {
 		return !slices.ContainsFunc(l.Entries, func(e LedgerEntry) bool { return e.Record == record })
 	})
@@ -137,6 +160,7 @@ func (l *Ledger) add(e LedgerEntry) {
 	}
 	if !known {
 		l.Entries = append(l.Entries, e)
+		l.bound(e)
 	}
 }
 
@@ -185,8 +209,9 @@ func (l Ledger) largest(record Record, holds func(LedgerEntry) bool) time.Durati
 	if without == 0 {
 		without = any
 	}
+	without = max(without, l.Beyond[record].TTL)
 	if record == RecordData {
-		without = max(without, l.ZoneTTL)
+		without = max(without, cachedFor(l.ZoneTTL))
 	}
 	return seconds(without)
 }

@@ -3,12 +3,18 @@ package rollover
 import (
 	"context"
 	"sync"
+	"time"
 )
+
+// patience is for how long a zone that was looked at waits for those whose looks
+// were begun with its own, so that they share a purge.
+const patience = time.Second
 
 // lookout has zones looked at, many side by side, and hands them out as they are
 // seen, so that one whose servers answer slowly holds up no other.
 type lookout struct {
 	ctx     context.Context
+	after   func(time.Duration) <-chan time.Time
 	waiting []*visit // to be looked at
 	most    int      // looks at once; 1 is one after the other, and all before any is handed out
 	looking int
@@ -18,48 +24,71 @@ type lookout struct {
 
 func (e *Engine) lookout(ctx context.Context, visits []*visit) *lookout {
 	most := max(e.Looks, 1)
-	return &lookout{ctx: ctx, waiting: visits, most: most, looked: make(chan *visit, most)}
+	return &lookout{ctx: ctx, after: e.After, waiting: visits, most: most, looked: make(chan *visit, most)}
 }
 
-// seen is zones that were looked at: those that are ready, at least one; none
-// when there is nothing left.
+// seen is zones that were looked at, at least one; none when there is nothing left.
+// It waits for those that it begins to look at, as long as patience is, and for none
+// that it has waited for before.
 func (l *lookout) seen() []*visit {
 	if l.most == 1 {
-		group := l.waiting
-		l.waiting = nil
-		for _, v := range group {
-			v.look(l.ctx)
-		}
-		return group
+		return l.inTurn()
 	}
-	l.begin()
+	fresh := l.begin()
+	var late <-chan time.Time
+	if l.after != nil {
+		late = l.after(patience)
+	}
 	var out []*visit
-	for l.looking > 0 {
-		if len(out) == 0 {
-			out = append(out, <-l.looked)
-			l.looking--
-			continue
-		}
+	for l.looking > 0 && (len(out) == 0 || len(fresh) > 0) {
 		select {
 		case v := <-l.looked:
-			out = append(out, v)
 			l.looking--
-		default:
-			return out
+			delete(fresh, v)
+			out = append(out, v)
+		case <-late:
+			clear(fresh)
 		}
 	}
-	return out
+	return append(out, l.besides()...)
 }
 
-// begin begins as many looks as may run at once.
-func (l *lookout) begin() {
+// inTurn looks at all, one after the other.
+func (l *lookout) inTurn() []*visit {
+	group := l.waiting
+	l.waiting = nil
+	for _, v := range group {
+		v.look(l.ctx)
+	}
+	return group
+}
+
+// begin begins as many looks as may run at once, and returns whose.
+func (l *lookout) begin() map[*visit]bool {
+	fresh := map[*visit]bool{}
 	for ; l.looking < l.most && len(l.waiting) > 0; l.waiting = l.waiting[1:] {
 		v := l.waiting[0]
 		l.looking++
+		fresh[v] = true
 		l.running.Go(func() {
 			v.look(l.ctx)
 			l.looked <- v
 		})
+	}
+	return fresh
+}
+
+// besides is who was seen by now.
+func (l *lookout) besides() []*visit {
+	var out []*visit
+	for {
+		select {
+		case v := <-l.looked:
+			l.looking--
+			out = append(out, v)
+		default:
+			return out
+		}
 	}
 }
 

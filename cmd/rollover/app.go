@@ -31,7 +31,7 @@ func (m *mouth) app() *cli.App {
 		Commands: m.common([]*cli.Command{
 			m.startCommand(), m.statusCommand(), m.advanceCommand(), m.planCommand(), m.dsCommand(), m.watchCommand(), m.historyCommand(),
 			m.signCommand(), m.unsignCommand(), m.adoptCommand(), m.pauseCommand(), m.resumeCommand(), m.cancelCommand(), m.revertCommand(),
-			m.excludeCommand(), m.notifyCommand(), m.checkCommand(), m.traceCommand(), m.labCommand(), m.versionCommand(),
+			m.excludeCommand(), m.forgetCommand(), m.notifyCommand(), m.checkCommand(), m.traceCommand(), m.labCommand(), m.versionCommand(),
 		}),
 	}
 }

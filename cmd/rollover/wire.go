@@ -67,7 +67,7 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), Now: readClocks, Anchors: anchors,
 	}
 	w.engine = &rollover.Engine{
-		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(), Looks: looksAtOnce,
+		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(), Looks: looksAtOnce, After: time.After,
 	}
 	return w, nil
 }
