@@ -2,6 +2,7 @@ package pdns
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -100,5 +101,38 @@ func TestOptions(t *testing.T) {
 		if got := c.tool.pdnsutil("", "--", "x").argv; !slices.Equal(got, c.want) {
 			t.Errorf("%+v: %q, want %q", c.tool, got, c.want)
 		}
+	}
+}
+
+// What a key cannot be is told with what it can be; the largest id is one.
+func TestWhatAKeyCanBe(t *testing.T) {
+	for want, change := range map[string]rollover.Command{
+		"a key of algorithm 13 (ecdsa256) cannot have 2048 bits: use 256":         created(256, 13, 2048, false, true),
+		"a key of algorithm 8 (rsasha256) cannot have 512 bits: use 1024 to 4096": created(256, 8, 512, false, true),
+		"0 is not a key id: it must be 1 or more":                                 about(rollover.VerbRemove, 0),
+	} {
+		if _, _, err := changeArgs("a.test.", change); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("expected %q, got %v", want, err)
+		}
+	}
+	if _, args, err := changeArgs("a.test.", about(rollover.VerbRemove, math.MaxInt32)); err != nil || args[2] != "2147483647" {
+		t.Errorf("the largest id: %q, %v", args, err)
+	}
+}
+
+// Only what a shell takes as it is stays unquoted.
+func TestQuote(t *testing.T) {
+	for _, c := range "azAZ09_@%+=:,./-" {
+		if got := quote(string(c)); got != string(c) {
+			t.Errorf("%c is quoted: %s", c, got)
+		}
+	}
+	for _, c := range "`{@[/:é ;$*~#&|<>()\\\"!" {
+		if harmless := strings.ContainsRune("@/:", c); !harmless && quote(string(c)) != "'"+string(c)+"'" {
+			t.Errorf("%c is not quoted", c)
+		}
+	}
+	if quote("") != "''" || quote("it's") != `'it'\''s'` {
+		t.Error(quote(""), quote("it's"))
 	}
 }

@@ -181,3 +181,96 @@ func TestContentsRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What PowerDNS cannot read is told of at most three sets, each once, and of none
+// whose name cannot be asked for.
+func TestUnreadableSetsAreNamedOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		records []string
+		want    string
+	}{
+		"the same twice":      {[]string{"a.example.com 60 A x", "a.example.com 60 A y"}, "[{a.example.com. A}]"},
+		"three":               {[]string{"a.example.com 60 A x", "b.example.com 60 A x", "c.example.com 60 A x"}, "[{a.example.com. A} {b.example.com. A} {c.example.com. A}]"},
+		"four":                {[]string{"a.example.com 60 A x", "b.example.com 60 A x", "c.example.com 60 A x", "d.example.com 60 A x"}, "[{a.example.com. A} {b.example.com. A} {c.example.com. A}]"},
+		"an odd name":         {[]string{`a\032b.example.com 60 A x`, "a.example.net 60 A x"}, "[]"},
+		"a scope":             {[]string{"a.example.com 60 AAAA fe80::1%eth0"}, "[{a.example.com. AAAA}]"},
+		"no address":          {[]string{"a.example.com 60 AAAA x"}, "[{a.example.com. AAAA}]"},
+		"three numbers":       {[]string{"a.example.com 60 A 192.0.2"}, "[{a.example.com. A}]"},
+		"five numbers":        {[]string{"a.example.com 60 A 192.0.2.1.1"}, "[{a.example.com. A}]"},
+		"a TAB between texts": {[]string{"a.example.com 60 TXT \"a\"\t\"b\""}, "[]"},
+		"a bare backslash":    {[]string{`a.example.com 60 TXT \x`}, "[{a.example.com. TXT}]"},
+	} {
+		got, err := parseContents("example.com.", zoneText(c.records...))
+		if err != nil || fmt.Sprint(got.Strays.Unreadable) != c.want {
+			t.Errorf("%s: %v, %v, want %s", name, got.Strays.Unreadable, err, c.want)
+		}
+	}
+}
+
+// A stored DNSKEY record is one of the zone itself that can be read; the root's
+// names have their dot in all versions.
+func TestStoredKeys(t *testing.T) {
+	for text, want := range map[string]int{
+		"example.com 60 DNSKEY 257 3 13 aa": 1, "example.com 60 DNSKEY x 3 13 aa": 0, "example.com 60 DNSKEY 257 3 x aa": 0, "example.com 60 DNSKEY 257 3 13": 0,
+		"example.com 60 TXT 257 3 13 aa": 0, "a.example.com 60 DNSKEY 257 3 13 aa": 0,
+	} {
+		records, _, err := parseRecords(lines(zoneText(text)))
+		if got := storedKeys("example.com.", records); err != nil || len(got) != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	if dotted(".", []byte(".\t60\tIN\tSOA\ta b 1 2 3 4 5\n")) {
+		t.Error("the root does not tell")
+	}
+}
+
+// The SOA is that of the apex.
+func TestSOAOfAnotherName(t *testing.T) {
+	got, err := parseContents("example.com.", zoneText("sub.example.com 60 SOA a b 9 2 3 4 5"))
+	if err != nil || got.Serial != 7 {
+		t.Errorf("serial %d, %v", got.Serial, err)
+	}
+}
+
+// Few sets are all asked for; of many the first of those with the largest TTL, and
+// they are spread over the zone.
+func TestWhichSamples(t *testing.T) {
+	var few, many, same []string
+	for i := range maxSamples {
+		few = append(few, fmt.Sprintf("h%d.example.com 60 A 192.0.2.1", i))
+	}
+	for i := range 80 {
+		many = append(many, fmt.Sprintf("h%02d.example.com 60 A 192.0.2.1", i))
+		same = append(same, fmt.Sprintf("h%02d.example.com %d A 192.0.2.1", i, 60+i%40/39))
+	}
+	for name, c := range map[string]struct {
+		records []string
+		want    string
+	}{
+		"as many as there may be": {few, "h0 h1 h2 h3 h4 h5 h6 h7"},
+		"spread":                  {many, "h00 h11 h22 h33 h45 h56 h67 h79"},
+		"two with the largest":    {same, "h00 h11 h22 h33 h39 h45 h56 h67"},
+		"with delegations":        {append(few[:6:6], `a\032b.example.com 60 NS x.`, "d.example.com 60 NS x.", "e.example.com 60 NS x.", "f.example.com 60 NS x."), "h0 h1 h2 h3 h4 h5 d/DS f/DS"},
+		"with two delegations":    {append(few[:1:1], "d.example.com 60 NS x.", "e.example.com 60 NS x."), "h0 d/DS e/DS"},
+	} {
+		got, err := parseContents("example.com.", zoneText(c.records...))
+		var names []string
+		for _, s := range got.Samples {
+			names = append(names, strings.TrimSuffix(strings.TrimSuffix(s.Name, ".example.com.")+"/"+s.Type, "/A"))
+		}
+		if err != nil || strings.Join(names, " ") != c.want {
+			t.Errorf("%s: %q, %v, want %q", name, names, err, c.want)
+		}
+	}
+}
+
+func TestSampleNames(t *testing.T) {
+	for name, want := range map[string]bool{"a.example.com.": true, "A.example.com.": false, "a.example.com": false, `a\032b.example.com.`: false, "a.example.net.": false, "example.com.": true} {
+		if got := sampleName("example.com.", name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if (covering{cuts: map[string]bool{"com.": true, "example.com.": true}}).beneath("example.com.", "example.com.") {
+		t.Error("the apex is below nothing of the zone")
+	}
+}

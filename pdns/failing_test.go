@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"rollover/pdns"
@@ -42,6 +43,7 @@ type failing struct {
 const failingScript = `
 [ "$1" = -- ] && shift
 echo "$1" >>log
+[ -p "gate$1" ] && { read x <"gate$1"; rm "gate$1"; }
 read count <count
 echo $((count + 1)) >count
 read at how <plan
@@ -154,9 +156,8 @@ func (o operation) check(t *testing.T, start func() *failing) {
 func TestEachCommandMayFail(t *testing.T) {
 	t.Parallel()
 	const (
-		reads   = "show-zone export-zone-dnskey"
-		shown   = "increase-serial purge purge notify"
-		cdnskey = "257 3 13 MbTbzwZLz9BlivUAskzyt4SE76gYqF8F6VFl17gjUetqpOhQVuiEwMpasjLkkp63ImcAFPZMwgAEqa58M2H3nw=="
+		reads = "show-zone export-zone-dnskey"
+		shown = "increase-serial purge purge notify"
 	)
 	model := newPrimary(t)
 	world := func() *failing { return model.start(t) }
@@ -195,19 +196,9 @@ func TestEachCommandMayFail(t *testing.T) {
 		"retract": {published, reads + " unset-publish-cds unset-publish-cdnskey " + reads, "", false,
 			func(ctx context.Context, p *pdns.Tool) error { return p.RetractCDS(ctx, "test.") }},
 		"show": {world, reads + " " + shown, "", false, func(ctx context.Context, p *pdns.Tool) error { return p.ShowCDS(ctx, "test.") }},
-		"DS": {world, reads + " list-zone --version replace-rrset list-zone rectify-zone " + shown, "rectify-zone", false,
-			func(ctx context.Context, p *pdns.Tool) error {
-				a := (&pdns.Parent{Tool: p, Turn: new(sync.Mutex)}).Submit(ctx, rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}})
-				if a.State != rollover.SubmissionAccepted {
-					return errors.New(a.Text)
-				}
-				return nil
-			}},
-		"signals": {world, "show-zone show-zone " + reads + " list-zone --version replace-rrset list-zone --version replace-rrset list-zone rectify-zone " + shown, "rectify-zone", false,
-			func(ctx context.Context, p *pdns.Tool) error {
-				_, changed, err := (&pdns.Signals{Tool: p, Turn: new(sync.Mutex)}).Write(ctx, "_dsboot.b._signal.ns1.test.", []string{ds(1).String()}, []string{cdnskey})
-				return changes(true)(changed, err)
-			}},
+		"DS":   {world, reads + " list-zone --version replace-rrset list-zone rectify-zone " + shown, "rectify-zone", false, submitDS},
+		"signals": {world, "show-zone show-zone " + reads + " list-zone --version replace-rrset list-zone --version replace-rrset list-zone rectify-zone " + shown,
+			"rectify-zone", false, signalCDS},
 	} {
 		t.Run(name, func(t *testing.T) { operation{c.do, c.calls, c.once, c.believe}.check(t, c.of) })
 	}
@@ -223,4 +214,64 @@ func changes(expected bool) func(changed bool, err error) error {
 		}
 		return err
 	}
+}
+
+// What was begun is ended, also when nobody waits for it any more: a zone that is
+// half changed is worse than a late exit.
+func TestWhatWasBegunIsEnded(t *testing.T) {
+	t.Parallel()
+	model := newPrimary(t)
+	for name, c := range map[string]struct {
+		gate string // the command that is under way when the context ends
+		do   func(ctx context.Context, p *pdns.Tool) error
+	}{
+		"publish": {"set-publish-cds", func(ctx context.Context, p *pdns.Tool) error {
+			return second(p.PublishCDS(ctx, "test.", []uint8{2}, true))
+		}},
+		"retract": {"unset-publish-cdnskey", func(ctx context.Context, p *pdns.Tool) error {
+			if err := second(p.PublishCDS(context.WithoutCancel(ctx), "test.", []uint8{2}, true)); err != nil {
+				return err
+			}
+			return p.RetractCDS(ctx, "test.")
+		}},
+		"show":    {"increase-serial", func(ctx context.Context, p *pdns.Tool) error { return p.ShowCDS(ctx, "test.") }},
+		"DS":      {"--version", submitDS},
+		"signals": {"--version", signalCDS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := model.start(t)
+			gate := filepath.Join(f.dir, "gate"+c.gate)
+			if err := syscall.Mkfifo(gate, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			opened := make(chan error)
+			go func() {
+				w, err := os.OpenFile(gate, os.O_WRONLY, 0) // waits for the command
+				if err == nil {
+					cancel()
+					_, err = w.WriteString("go on\n")
+					err = errors.Join(err, w.Close())
+				}
+				opened <- err
+			}()
+			if err := errors.Join(c.do(ctx, &f.tool), <-opened); err != nil {
+				t.Errorf("%v, after %q", err, f.calls())
+			}
+		})
+	}
+}
+
+func submitDS(ctx context.Context, p *pdns.Tool) error {
+	a := (&pdns.Parent{Tool: p, Turn: new(sync.Mutex)}).Submit(ctx, rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}})
+	if a.State != rollover.SubmissionAccepted {
+		return errors.New(a.Text)
+	}
+	return nil
+}
+
+func signalCDS(ctx context.Context, p *pdns.Tool) error {
+	const cdnskey = "257 3 13 MbTbzwZLz9BlivUAskzyt4SE76gYqF8F6VFl17gjUetqpOhQVuiEwMpasjLkkp63ImcAFPZMwgAEqa58M2H3nw=="
+	_, changed, err := (&pdns.Signals{Tool: p, Turn: new(sync.Mutex)}).Write(ctx, "_dsboot.b._signal.ns1.test.", []string{ds(1).String()}, []string{cdnskey})
+	return changes(true)(changed, err)
 }

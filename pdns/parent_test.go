@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rollover/pdns"
+	"rollover/pdns/pdnstest"
 	"rollover/rollover"
 )
 
@@ -110,5 +111,59 @@ func TestDSThatIsNotWritten(t *testing.T) {
 	p := pdns.Parent{Turn: new(sync.Mutex), Tool: tool}
 	if a := p.Submit(context.Background(), rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}}); a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "does not show the DS records") {
 		t.Errorf("%+v", a)
+	}
+}
+
+// A zone that is changed elsewhere is not changed here, nor what lies in it.
+func TestZonesThatAreNotChangedHere(t *testing.T) {
+	t.Parallel()
+	for name, zone := range map[string]pdnstest.Zone{
+		"presigned": {Name: "test", Kind: rollover.KindMaster, Metadata: map[string][]string{"PRESIGNED": {"1"}}},
+		"secondary": {Name: "test", Kind: rollover.KindSlave}, "consumer": {Name: "test", Kind: rollover.KindConsumer},
+	} {
+		w := pdnstest.Fake(t, zone)
+		for _, above := range []string{"", "test."} {
+			p := pdns.Parent{Turn: new(sync.Mutex), Tool: w.Tool, Zone: above}
+			a := p.Submit(t.Context(), rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}})
+			if a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "the zone test. is presigned or a secondary here: change it on its primary") {
+				t.Errorf("%s: %+v", name, a)
+			}
+		}
+	}
+}
+
+// What is not there now may be there later; all else has failed. The turn is given
+// back either way.
+func TestAnswersOfASubmission(t *testing.T) {
+	turn := new(sync.Mutex)
+	p := pdns.Parent{Turn: turn, Tool: &pdns.Tool{Command: []string{filepath.Join(t.TempDir(), "nothing")}}}
+	for range 2 {
+		a := p.Submit(t.Context(), rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}})
+		if a.State != rollover.SubmissionLater || !turn.TryLock() {
+			t.Fatalf("%+v", a)
+		}
+		turn.Unlock()
+	}
+}
+
+// A DS record that cannot be read is an error and never another record.
+func TestDSThatCannotBeRead(t *testing.T) {
+	for content, says := range map[string]string{"1 13 2": "3 fields", "x 13 2 AB": "impossible number", "1 x 2 AB": "impossible number", "1 13 x AB": "impossible number", "1 13 2 XY": "not hex"} {
+		tool, log := scripted(t, "4.7.3", delegated+"child.test\t60\tIN\tDS\t"+content+"\n")
+		p := pdns.Parent{Turn: new(sync.Mutex), Tool: tool}
+		a := p.Submit(t.Context(), rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}})
+		if a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, says) || strings.Contains(log(), "rrset") {
+			t.Errorf("%s: %+v, calls %q", content, a, log())
+		}
+	}
+}
+
+// A version that is not understood names no record.
+func TestWritesNothingOfAVersionThatIsNotUnderstood(t *testing.T) {
+	tool, log := scripted(t, "4x.7", delegated)
+	p := pdns.Parent{Turn: new(sync.Mutex), Tool: tool}
+	a := p.Submit(t.Context(), rollover.Change{Zone: "child.test.", Add: []rollover.DS{ds(2)}})
+	if a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "is not understood") || strings.Contains(log(), "rrset") {
+		t.Errorf("%+v, calls %q", a, log())
 	}
 }
