@@ -201,7 +201,7 @@ func (d *CDS) ask(ctx context.Context, c rollover.Change, s rollover.Server, qty
 	m := new(dns.Msg).SetQuestion(c.Zone, qtype)
 	m.RecursionDesired = false
 	m.SetEdns0(1232, true)
-	answer, err := exchange(ctx, m, s.Address, d.timeout())
+	answer, err := exchange(ctx, m, s.Address, timeoutOf(d.Timeout))
 	switch {
 	case err != nil:
 		return nil, &deafError{err}
@@ -290,20 +290,13 @@ func pointed(c rollover.Change, k rollover.Key, set []rollover.DS) bool {
 	return false
 }
 
-func (d *CDS) timeout() time.Duration {
-	if d.Timeout > 0 {
-		return d.Timeout
-	}
-	return defaultTimeout
-}
-
 // tell sends NOTIFY(CDS), and says what came of it: it is only a hint to the
 // parent, which may poll as well.
 func (d *CDS) tell(ctx context.Context, zone string) string {
 	if !d.Notify {
 		return "the parent must poll them"
 	}
-	r := resolver{d.Resolvers, d.timeout()}
+	r := resolver{d.Resolvers, timeoutOf(d.Timeout)}
 	endpoints, err := r.endpoints(ctx, zone)
 	switch {
 	case err != nil:

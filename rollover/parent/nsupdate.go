@@ -182,11 +182,7 @@ func find(answer *dns.Msg, name string, rrtype uint16) dns.RR {
 
 // exchange asks the primary over TCP.
 func (n *Nsupdate) exchange(ctx context.Context, m *dns.Msg, secrets map[string]string) (*dns.Msg, error) {
-	timeout := n.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	client := dns.Client{Net: "tcp", Timeout: timeout, TsigSecret: secrets}
+	client := dns.Client{Net: "tcp", Timeout: timeoutOf(n.Timeout), TsigSecret: secrets}
 	answer, _, err := client.ExchangeContext(ctx, m, withPort(n.Server))
 	if err != nil {
 		return nil, n.failed(answer, err)
@@ -204,6 +200,14 @@ func (n *Nsupdate) failed(answer *dns.Msg, err error) error {
 		return fmt.Errorf("%w by %s: NOTAUTH: the TSIG key does not fit, or a clock is wrong (%w)", errGaveUp, n.Server, err)
 	}
 	return fmt.Errorf("asking %s: %w", n.Server, err)
+}
+
+// timeoutOf is the time-out of one exchange.
+func timeoutOf(configured time.Duration) time.Duration {
+	if configured > 0 {
+		return configured
+	}
+	return defaultTimeout
 }
 
 // withPort adds port 53 where there is none.

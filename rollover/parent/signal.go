@@ -142,7 +142,7 @@ const othersThere = "others than those of the zone"
 func (d *CDS) signalled(ctx context.Context, zone, host string, want expectation) string {
 	why := "not looked at, for no validator is configured"
 	for i, validator := range d.Validators {
-		said, err := d.signalledTo(ctx, resolver{[]string{validator}, d.timeout()}, signalName(zone, host), want)
+		said, err := d.signalledTo(ctx, resolver{[]string{validator}, timeoutOf(d.Timeout)}, signalName(zone, host), want)
 		switch {
 		case err == nil && said != "":
 			return said
@@ -199,7 +199,7 @@ func (d *CDS) signalling(ctx context.Context, c rollover.Change) []string {
 func (d *CDS) hosts(ctx context.Context, zone string, s rollover.Server) []string {
 	m := new(dns.Msg).SetQuestion(zone, dns.TypeNS)
 	m.RecursionDesired = false
-	answer, err := exchange(ctx, m, s.Address, d.timeout())
+	answer, err := exchange(ctx, m, s.Address, timeoutOf(d.Timeout))
 	if err != nil {
 		return nil
 	}
