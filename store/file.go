@@ -227,10 +227,18 @@ func (d *DB) create() error {
 	if err != nil {
 		return ofSaving(d.path, err)
 	}
-	if err := os.Link(name, d.path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := place(name, d.path); err != nil {
 		return ofSaving(d.path, err)
 	}
 	return syncDir(dir)
+}
+
+// place gives a file its name; one that another process has put there stays.
+func place(name, path string) error {
+	if err := os.Link(name, path); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 // makeEmpty makes an empty bbolt file with a name of its own, which is

@@ -50,7 +50,7 @@ func outboxPath(path string) string { return filepath.Join(filepath.Dir(path), o
 // milliseconds, and no tick waits for somebody who delivers. What was wrong with
 // the file is damage; change then finds it empty.
 func UpdateOutbox(path string, change func(*rollover.Outbox) error) (damage, err error) {
-	unlock, err := lockOutbox(path)
+	unlock, err := lockOutbox(path, outboxWait)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ const (
 	outboxPoll = 5 * time.Millisecond
 )
 
-func lockOutbox(path string) (unlock func() error, err error) {
+func lockOutbox(path string, wait time.Duration) (unlock func() error, err error) {
 	if err := makeDir(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("locking the notifications: %w", err)
 	}
@@ -97,7 +97,7 @@ func lockOutbox(path string) (unlock func() error, err error) {
 		return nil, fmt.Errorf("locking the notifications: %w", err)
 	}
 	err = flock(file)
-	for begun := time.Now(); errors.Is(err, syscall.EWOULDBLOCK) && time.Since(begun) < outboxWait; err = flock(file) {
+	for begun := time.Now(); errors.Is(err, syscall.EWOULDBLOCK) && time.Since(begun) < wait; err = flock(file) {
 		time.Sleep(outboxPoll)
 	}
 	if err != nil {
