@@ -185,12 +185,12 @@ func (p *pages) tree(t tree) error {
 
 func (p *pages) branches(buf []byte, t tree) error {
 	keys, err := p.elements(buf, false, t)
-	if err != nil || len(keys) == 0 || t.depth == deepest {
+	if len(keys) == 0 || t.depth == deepest {
 		return fmt.Errorf("page %d: not a branch (%v)", t.page, err)
 	}
 	first, last := 0, len(keys)-1
 	for i, key := range keys {
-		if t.low != nil && bytes.Compare(key, t.low) <= 0 {
+		if bytes.Compare(key, t.low) <= 0 {
 			first = i
 		}
 		if t.high != nil && bytes.Compare(key, t.high) > 0 {

@@ -150,10 +150,9 @@ func newer(a, b rollover.Instant) bool {
 	return a.Wall.After(b.Wall)
 }
 
-// further says whether the wall clock of a was ahead of that of b.
-func further(a, b rollover.Instant) bool {
-	return !a.IsZero() && (b.IsZero() || a.Wall.After(b.Wall))
-}
+// further says whether the wall clock of a was ahead of that of b; the zero time
+// is behind all others.
+func further(a, b rollover.Instant) bool { return a.Wall.After(b.Wall) }
 
 func (d *DB) write(tx *bbolt.Tx, b batch) error {
 	if err := d.writeRecords(tx, b.records); err != nil {
