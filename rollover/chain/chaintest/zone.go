@@ -22,7 +22,13 @@ type Zone struct {
 
 // NewZone is a zone with a CSK, an SOA and an NS record, and more records.
 func NewZone(t testing.TB, name string, records ...string) *Zone {
-	z := &Zone{Name: name, Key: NewKey(t, name, 257, dns.ECDSAP256SHA256, 256), t: t}
+	return KeyedZone(t, NewKey(t, name, 257, dns.ECDSAP256SHA256, 256), records...)
+}
+
+// KeyedZone is the zone of a key.
+func KeyedZone(t testing.TB, key Key, records ...string) *Zone {
+	name := key.Hdr.Name
+	z := &Zone{Name: name, Key: key, t: t}
 	ns := join("ns", name)
 	z.Records = RRs(t, name+" 3600 IN SOA "+ns+" "+join("host", name)+" 1 2 3 4 300", name+" 3600 IN NS "+ns)
 	z.Records = append(z.Records, RRs(t, records...)...)

@@ -1,0 +1,215 @@
+package chain
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"rollover/rollover"
+	"rollover/rollover/chain/chaintest"
+)
+
+var update = flag.Bool("update", false, "write testdata/traces.txt anew")
+
+// fixedWorld is a root, a top-level zone and a zone in that, with the same keys
+// in every process.
+func fixedWorld(t *testing.T) *world {
+	t.Helper()
+	root := chaintest.KeyedZone(t, chaintest.FixedKey(".", 257, 1))
+	top := chaintest.KeyedZone(t, chaintest.FixedKey("example.", 257, 2))
+	child := chaintest.KeyedZone(t, chaintest.FixedKey("zone.example.", 257, 3), "www.zone.example. 60 IN A 192.0.2.1", "alias.zone.example. 60 IN CNAME www.zone.example.", "loop.zone.example. 60 IN CNAME loop.zone.example.", "a.b.zone.example. 60 IN A 192.0.2.1")
+	child.Add(chaintest.FixedKey("zone.example.", 256, 4).DNSKEY)
+	root.Delegate(top)
+	top.Delegate(child)
+	top.Add(chaintest.RR(t, "open.example. 3600 IN NS ns.open.example."))
+	w := &world{t: t, zones: map[string]*chaintest.Zone{}}
+	for _, z := range []*chaintest.Zone{root, top, child} {
+		w.zones[z.Name] = z
+	}
+	return w
+}
+
+// told is all that a trace has, a line for each fact. Links that were told before
+// are "as above".
+func told(t Trace, before map[string]bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: %s %s, sound %v: %s\n", t.Name, t.Type, t.Security, t.Code, t.Sound(), t.Sentence)
+	if t.Remedy != "" {
+		fmt.Fprintf(&b, "  remedy: %s\n", t.Remedy)
+	}
+	for _, l := range t.Links {
+		facts := factsOf(l)
+		if before[facts] {
+			facts = fmt.Sprintf("  %s of %s: %s %s: as above\n", l.Kind, l.Zone, l.Name, l.Type)
+		}
+		before[facts] = true
+		b.WriteString(facts)
+	}
+	return b.String()
+}
+
+func factsOf(l Link) string {
+	var b strings.Builder
+	line := func(format string, args ...any) {
+		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	}
+	line("  %s of %s: %s %s: %s, %s %s: %s", l.Kind, l.Zone, l.Name, l.Type, l.Mark, l.Security, l.Code, l.Text)
+	for _, d := range l.DS {
+		line("    DS %d %d %d: fits %v, untried %v", d.Tag, d.Algorithm, d.DigestType, d.Fits, d.Untried)
+	}
+	for _, k := range l.Keys {
+		line("    key %d %d: trusted %v, signs %v", k.Flags, k.Tag, k.Trusted, k.Signs)
+	}
+	for _, s := range l.Signatures {
+		line("    signature %d %d from %s until %s: %s", s.Tag, s.Algorithm, s.Inception.Format("15:04"), s.Expiration.Format("15:04"), s.Fault)
+	}
+	for _, r := range l.Records {
+		line("    %s", strings.ReplaceAll(r, "\t", " "))
+	}
+	for _, a := range l.Answers {
+		line("    %s: %s %s, serial %d: %s", a.Server, a.Security, a.Code, a.Serial, a.Text)
+	}
+	return b.String()
+}
+
+// A trace tells every fact, every fault and what mends it: testdata/traces.txt
+// has them in full.
+func TestTracesInFull(t *testing.T) {
+	child, www := "zone.example.", "www.zone.example."
+	behind := func(unsigned bool) func(w *world) Walk { // the first server, whose DNSKEY set may be unsigned
+		return func(w *world) Walk {
+			soa := dns.Copy(w.zones[child].Answer(child, dns.TypeSOA).Answer[0]).(*dns.SOA)
+			soa.Serial = 3
+			newer := w.several(true, false, func(m *dns.Msg) {
+				if q := m.Question[0]; q.Qtype == dns.TypeSOA && q.Name == child {
+					m.Answer = w.zones[child].Signed([]dns.RR{soa})
+				}
+			})
+			ask := newer.Ask
+			newer.Ask = func(ctx context.Context, zone, name string, rrtype uint16) []Reply {
+				replies := ask(ctx, zone, name, rrtype)
+				if unsigned && rrtype == dns.TypeDNSKEY && name == child {
+					unsign(replies[0].Message)
+				}
+				return replies
+			}
+			return newer
+		}
+	}
+	stray := func(w *world, change func(*dns.DS)) {
+		ds := w.zones[child].Key.ToDS(dns.SHA256)
+		change(ds)
+		top := w.zones["example."]
+		top.Records = slices.DeleteFunc(top.Records, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeDS })
+		top.Add(ds)
+	}
+	second := func(other func(*dns.Msg)) func(w *world) Walk {
+		return func(w *world) Walk { return w.several(true, false, other) }
+	}
+	spoiled := func(name string, rrtype uint16, change func(m *dns.Msg)) func(w *world) Walk {
+		return func(w *world) Walk {
+			w.spoil = func(_, gotName string, gotType uint16, m *dns.Msg) *dns.Msg {
+				if gotName == name && gotType == rrtype {
+					change(m)
+				}
+				return m
+			}
+			return w.walk()
+		}
+	}
+	ds := func(change func(*dns.DS)) func(w *world) Walk {
+		return func(w *world) Walk { stray(w, change); return w.walk() }
+	}
+	var out strings.Builder
+	before := map[string]bool{}
+	for _, c := range []struct {
+		name string
+		goal Goal
+		walk func(w *world) Walk
+	}{
+		{"secure", Goal{Name: www, Type: dns.TypeA, Absent: "no." + child}, (*world).walk},
+		{"secure, by an alias", Goal{Name: "alias." + child, Type: dns.TypeA}, (*world).walk},
+		{"an alias of itself", Goal{Name: "loop." + child, Type: dns.TypeA}, (*world).walk},
+		{"no data", Goal{Name: www, Type: dns.TypeTXT}, (*world).walk},
+		{"no name", Goal{Name: "x.y." + child, Type: dns.TypeA}, (*world).walk},
+		{"names below alone", Goal{Name: "b." + child, Type: dns.TypeA}, (*world).walk},
+		{"a DS set", Goal{Name: child, Type: dns.TypeDS}, (*world).walk},
+		{"no DS set", Goal{Name: "open.example.", Type: dns.TypeDS}, (*world).walk},
+		{"a DS set of no delegation", Goal{Name: www, Type: dns.TypeDS}, (*world).walk},
+		{"a DNSKEY set", Goal{Name: child, Type: dns.TypeDNSKEY}, (*world).walk},
+		{"insecure", Goal{Name: "www.open.example.", Type: dns.TypeA}, (*world).walk},
+		{"from an anchor that is a DS", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
+			walk := w.walk()
+			walk.Anchors = Anchors{child: {DS: dsOf(Set{Records: []dns.RR{w.zones[child].Key.ToDS(dns.SHA256)}})}}
+			return walk
+		}},
+		{"the DS above the only anchor", Goal{Name: child, Type: dns.TypeDS}, func(w *world) Walk {
+			walk := w.walk()
+			walk.Anchors = Anchors{child: {Keys: []rollover.DNSKEY{w.zones[child].Key.Ours()}}}
+			return walk
+		}},
+		{"no anchor", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk { return Walk{Ask: w.ask, Now: now} }},
+		{"no server answers", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
+			walk := w.walk()
+			walk.Ask = func(context.Context, string, string, uint16) []Reply { return nil }
+			return walk
+		}},
+		{"one server is silent", Goal{Name: www, Type: dns.TypeA}, second(nil)},
+		{"one server lags", Goal{Name: child, Type: dns.TypeSOA}, behind(false)},
+		{"one server lags, with bad keys", Goal{Name: child, Type: dns.TypeSOA}, behind(true)},
+		{"one server is unsigned", Goal{Name: child, Type: dns.TypeSOA}, second(func(m *dns.Msg) { unsign(m) })},
+		{"one server has no keys", Goal{Name: www, Type: dns.TypeA}, second(func(m *dns.Msg) {
+			if m.Question[0].Qtype == dns.TypeDNSKEY && m.Question[0].Name == child {
+				m.Answer = nil
+			}
+		})},
+		{"the DS of another key", Goal{Name: www, Type: dns.TypeA}, ds(func(d *dns.DS) { d.KeyTag++ })},
+		{"a digit wrong in the DS", Goal{Name: www, Type: dns.TypeA}, ds(func(d *dns.DS) { d.Digest = strings.Repeat("0", 64) })},
+		{"a DS that nobody knows", Goal{Name: www, Type: dns.TypeA}, ds(func(d *dns.DS) { d.DigestType = 200 })},
+		{"no DNSKEY set", Goal{Name: www, Type: dns.TypeA}, spoiled(child, dns.TypeDNSKEY, func(m *dns.Msg) { m.Answer = nil })},
+		{"an unsigned DNSKEY set", Goal{Name: www, Type: dns.TypeA}, spoiled(child, dns.TypeDNSKEY, unsign)},
+		{"unsigned data", Goal{Name: www, Type: dns.TypeA}, spoiled(www, dns.TypeA, unsign)},
+		{"a DS that is not proven", Goal{Name: www, Type: dns.TypeA}, spoiled(child, dns.TypeDS, unsign)},
+		{"a denial that is not proven", Goal{Name: www, Type: dns.TypeA, Absent: "no." + child}, spoiled("no."+child, dns.TypeA, func(m *dns.Msg) { m.Ns = nil })},
+		{"no proof that www is no delegation", Goal{Name: www, Type: dns.TypeA}, spoiled(www, dns.TypeDS, func(m *dns.Msg) { m.Ns = nil })},
+		{"that, and unsigned data", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
+			w.spoil = func(_, name string, _ uint16, m *dns.Msg) *dns.Msg {
+				if name == www {
+					unsign(m)
+				}
+				return m
+			}
+			return w.walk()
+		}},
+		{"the DS is missing", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
+			top := w.zones["example."]
+			top.Records = slices.DeleteFunc(top.Records, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeDS })
+			return w.walk()
+		}},
+	} {
+		w := fixedWorld(t)
+		fmt.Fprintf(&out, "%s: %s\n", c.name, told(c.walk(w).Follow(context.Background(), c.goal), before))
+	}
+	const file = "testdata/traces.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, lines := strings.Split(out.String(), "\n"), strings.Split(string(want), "\n")
+	for i := range max(len(got), len(lines)) {
+		if i >= len(got) || i >= len(lines) || got[i] != lines[i] {
+			t.Fatalf("line %d is not as in %s (go test -update, and look at the difference):\n%s", i+1, file, strings.Join(got[max(0, i-2):min(i+2, len(got))], "\n"))
+		}
+	}
+}
