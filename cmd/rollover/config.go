@@ -47,6 +47,7 @@ type dnsConfig struct {
 	Validators   []string `toml:"validators"`
 	TrustAnchors string   `toml:"trust_anchors"`
 	Timeout      duration `toml:"timeout"`
+	LookTimeout  duration `toml:"look_timeout"`
 }
 
 // policyConfig has pointers where the zero value differs from "not set".
@@ -81,7 +82,7 @@ func defaults() config {
 			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Controls: [][]string{}, Shells: []string{"ssh"}, Timeout: duration(time.Minute),
 		},
 		DNS: dnsConfig{
-			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, Timeout: duration(5 * time.Second),
+			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, Timeout: duration(5 * time.Second), LookTimeout: duration(30 * time.Second),
 		},
 		DS: defaultDS(), Notify: defaultNotify(),
 	}
@@ -168,7 +169,7 @@ func (c config) check() error {
 	switch {
 	case len(c.Pdnsutil.Command) == 0 || c.Pdnsutil.Command[0] == "":
 		return errors.New("pdnsutil.command is empty: it must name the program, as in [\"pdnsutil\"]")
-	case c.Pdnsutil.Timeout <= 0 || c.DNS.Timeout <= 0:
+	case c.Pdnsutil.Timeout <= 0 || c.DNS.Timeout <= 0 || c.DNS.LookTimeout <= 0:
 		return errors.New("a timeout must be longer than 0")
 	}
 	if err := checkControls(c.Pdnsutil.Control, c.Pdnsutil.Controls); err != nil {

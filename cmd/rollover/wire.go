@@ -64,7 +64,7 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 		Slots: make(chan struct{}, runtime.NumCPU()),
 	}
 	w.probe = &probe.Client{
-		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), Now: readClocks, Anchors: anchors,
+		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), LookTimeout: time.Duration(config.DNS.LookTimeout), Now: readClocks, Anchors: anchors,
 	}
 	w.engine = &rollover.Engine{
 		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(), Looks: looksAtOnce, After: time.After,

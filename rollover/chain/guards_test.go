@@ -243,3 +243,29 @@ func TestDSSetsComeInOneOrder(t *testing.T) {
 		t.Errorf("%s, %v", got.Security, got.DS)
 	}
 }
+
+// One pool makes a stated number of verifications, over all sets together (KeyTrap).
+func TestAPoolIsAtItsEnd(t *testing.T) {
+	k := chaintest.FixedKey(zone, 256, 1)
+	pool := NewPool(zone, chaintest.Now(), k.Ours())
+	proven := func(n int) Proof {
+		record := chaintest.RR(t, fmt.Sprintf("n%d.%s 60 IN A 192.0.2.1", n, zone))
+		sets, err := Sets([]dns.RR{record, k.Sign(t, []dns.RR{record})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pool.Prove(sets[0])
+	}
+	for n := range MaxVerifications {
+		if !proven(n).Good() {
+			t.Fatalf("set %d is not proven", n)
+		}
+	}
+	last := proven(MaxVerifications)
+	if last.Good() || !strings.Contains(last.Checks[0].Fault.Error(), "more than 512 signatures to check") {
+		t.Errorf("%+v", last)
+	}
+	if !proven(0).Good() {
+		t.Error("what was checked before is not known any more")
+	}
+}

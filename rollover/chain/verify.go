@@ -2,6 +2,7 @@ package chain
 
 import (
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,9 +17,12 @@ import (
 
 // Bounds on the work that one RRset can cause ("KeyTrap", CVE-2023-50387).
 const (
-	MaxChecks     = 8   // signature verifications for one RRset
-	MaxKeysPerTag = 4   // keys with the tag and algorithm of one signature
-	maxKeyLength  = 520 // octets; RSA of 4096 bits, the most that DNSSEC has (RFC 5702 section 2)
+	MaxChecks     = 8 // signature verifications for one RRset
+	MaxKeysPerTag = 4 // keys with the tag and algorithm of one signature
+	// MaxVerifications is signature verifications by one pool, for all sets. What a
+	// server shows of a zone in one look needs some fifty.
+	MaxVerifications = 512
+	maxKeyLength     = 520 // octets; RSA of 4096 bits, the most that DNSSEC has (RFC 5702 section 2)
 )
 
 // Pool is the keys of one zone to try on signatures, at one moment. It is not
@@ -29,7 +33,8 @@ type Pool struct {
 	keys map[keyID][]rollover.DNSKEY
 	// known is the outcome for sets that were checked before: the SOA and the
 	// NSEC of a zone come with every answer that there is nothing.
-	known map[string]error
+	known map[[sha256.Size]byte]error
+	left  int // verifications
 }
 
 type keyID struct {
@@ -40,7 +45,7 @@ type keyID struct {
 // NewPool takes keys in the order of trust: with more than MaxKeysPerTag of
 // one tag, the first ones are tried.
 func NewPool(zone string, now time.Time, keys ...rollover.DNSKEY) *Pool {
-	p := &Pool{zone: zone, now: now, keys: map[keyID][]rollover.DNSKEY{}, known: map[string]error{}}
+	p := &Pool{zone: zone, now: now, keys: map[keyID][]rollover.DNSKEY{}, known: map[[sha256.Size]byte]error{}, left: MaxVerifications}
 	for _, k := range keys {
 		id := keyID{record(zone, k).KeyTag(), k.Algorithm}
 		if len(p.keys[id]) < MaxKeysPerTag && !slices.Contains(p.keys[id], k) {
@@ -80,8 +85,9 @@ func (p Proof) Good() bool { return len(p.Signers) > 0 }
 func (p *Pool) Prove(s Set) Proof {
 	var out Proof
 	checks := MaxChecks
+	set := digestOf(s)
 	for _, sig := range s.Signatures {
-		signer, fault := p.signerOf(s, sig, &checks)
+		signer, fault := p.signerOf(s, set, sig, &checks)
 		out.Checks = append(out.Checks, Check{sig, fault})
 		if fault != nil {
 			continue
@@ -101,7 +107,7 @@ func (p *Pool) Prove(s Set) Proof {
 
 // signerOf is the key that one signature was made with, or the reason why
 // none of the pool is it.
-func (p *Pool) signerOf(s Set, sig *dns.RRSIG, checks *int) (rollover.DNSKEY, error) {
+func (p *Pool) signerOf(s Set, set [sha256.Size]byte, sig *dns.RRSIG, checks *int) (rollover.DNSKEY, error) {
 	if err := acceptable(p.zone, sig, s, p.now); err != nil {
 		return rollover.DNSKEY{}, err
 	}
@@ -111,36 +117,45 @@ func (p *Pool) signerOf(s Set, sig *dns.RRSIG, checks *int) (rollover.DNSKEY, er
 			return k, faultf(CodeTooMuch, "not checked: more than %d signatures to check on one record set", MaxChecks)
 		}
 		*checks--
-		if fault = p.verify(sig, k, s); fault == nil {
+		if fault = p.verify(sig, k, s, set); fault == nil {
 			return k, nil
 		}
 	}
 	return rollover.DNSKEY{}, fault
 }
 
-// verify is verifyStrict, once for each signature, key and set.
-func (p *Pool) verify(sig *dns.RRSIG, k rollover.DNSKEY, s Set) error {
-	id := identity(sig, k, s)
+// verify is verifyStrict, once for each signature, key and set, within
+// MaxVerifications (KeyTrap, CVE-2023-50387).
+func (p *Pool) verify(sig *dns.RRSIG, k rollover.DNSKEY, s Set, set [sha256.Size]byte) error {
+	id := identity(sig, k, set)
 	fault, known := p.known[id]
+	if !known && p.left == 0 {
+		return faultf(CodeTooMuch, "not checked: more than %d signatures to check in what one server shows", MaxVerifications)
+	}
 	if !known {
+		p.left--
 		fault = verifyStrict(p.zone, sig, record(p.zone, k), s, p.now)
 		p.known[id] = fault
 	}
 	return fault
 }
 
-// identity is everything that the outcome of a verification depends on, but
-// the zone and the time.
-func identity(sig *dns.RRSIG, k rollover.DNSKEY, s Set) string {
-	var b strings.Builder
-	b.WriteString(sig.String())
-	b.WriteByte(0)
-	b.WriteString(k.String())
+// identity is a digest of everything that the outcome of a verification depends on,
+// but the zone and the time; set is that of the set.
+func identity(sig *dns.RRSIG, k rollover.DNSKEY, set [sha256.Size]byte) [sha256.Size]byte {
+	sum := sha256.New()
+	sum.Write(set[:])
+	fmt.Fprintf(sum, "%s\x00%s", sig, k)
+	return [sha256.Size]byte(sum.Sum(nil))
+}
+
+// digestOf is a digest of a set, record by record.
+func digestOf(s Set) [sha256.Size]byte {
+	sum := sha256.New()
 	for _, rr := range s.Records {
-		b.WriteByte(0)
-		b.WriteString(rr.String())
+		fmt.Fprintf(sum, "%s\x00", rr)
 	}
-	return b.String()
+	return [sha256.Size]byte(sum.Sum(nil))
 }
 
 // verifyStrict says why a signature by a key does not hold for a set of the

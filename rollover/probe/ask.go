@@ -131,8 +131,14 @@ func (c *Client) overTCP(ctx context.Context, to netip.AddrPort, query *dns.Msg)
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })() // an error means that it is closed
 	answer, err := converse(&dns.Conn{Conn: conn}, query)
+	if errors.Is(err, errTooMuch) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, tcpFault(ctx, err)
+	}
+	if err := allowanceOf(ctx).spend(answer.Len()); err != nil {
+		return nil, err
 	}
 	if answer.Truncated {
 		return nil, errTruncated
@@ -160,8 +166,9 @@ func converse(conn *dns.Conn, query *dns.Msg) (*dns.Msg, error) {
 		if err != nil {
 			return nil, err
 		}
-		if answer, err := parse(packet, query); err == nil {
-			return answer, nil
+		answer, err := parse(packet, query)
+		if err == nil || errors.Is(err, errTooMuch) {
+			return answer, err
 		}
 	}
 }
@@ -171,6 +178,9 @@ func converse(conn *dns.Conn, query *dns.Msg) (*dns.Msg, error) {
 // says. Owner names come out in lower case, because the library groups records
 // into sets byte by byte.
 func parse(packet []byte, query *dns.Msg) (*dns.Msg, error) {
+	if err := fewRecords(packet); err != nil {
+		return nil, err
+	}
 	m := new(dns.Msg)
 	if err := unpack(m, packet); err != nil && !m.Truncated {
 		return nil, fmt.Errorf("malformed: %w", err)

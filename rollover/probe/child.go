@@ -81,7 +81,10 @@ func (f *finder) addApex(ctx context.Context, r *roster) error {
 	if len(r.targets) == 0 {
 		return why
 	}
-	for asked := 0; asked < len(r.targets); {
+	for asked, times := 0, 0; asked < len(r.targets); times++ {
+		if times == maxFollowed {
+			return fmt.Errorf("%w: name servers of %s name others, which name others, and so on: %d times they were followed: set its servers in the configuration", rollover.ErrUnavailable, f.q.Zone, maxFollowed)
+		}
 		fresh := r.targets[asked:]
 		asked = len(r.targets)
 		if err := r.addNames(ctx, f.apex(ctx, fresh), nil); err != nil {

@@ -13,6 +13,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -42,6 +43,9 @@ type Client struct {
 	Anchors chain.Anchors
 	// Timeout is how long one try waits for its answer; 0 is 5 s.
 	Timeout time.Duration
+	// LookTimeout is how long one look may take; 0 is 30 s. Who has not answered
+	// by then is unknown.
+	LookTimeout time.Duration
 	// Port is where servers are asked that were found through the DNS, and
 	// configured ones without a port; 0 is 53.
 	Port int
@@ -74,7 +78,9 @@ func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighti
 		return rollover.Sighting{}, err
 	}
 	q.Zone = zone
-	asked, opinions, err := c.ask(ctx, q)
+	limited, over := context.WithTimeoutCause(withAllowance(ctx), c.lookTimeout(), fmt.Errorf("%w (%s)", errLookOver, c.lookTimeout()))
+	defer over()
+	asked, opinions, err := c.ask(limited, q)
 	if ctx.Err() != nil {
 		return rollover.Sighting{}, context.Cause(ctx)
 	}
