@@ -75,8 +75,8 @@ func (v ServerSighting) signed() bool {
 // repeats says whether an answer says the same as the newest one, which is valid
 // still: whoever could replay the older one could replay that as well.
 func (l *Ledger) repeats(v ServerSighting, now time.Time) bool {
-	newest, ok := l.Proven[v.Address]
-	return ok && newest.Signed.Equal(l.Signed[v.Address]) && now.Before(newest.Expires) && sameSet(newest.Set, v.DS.Set)
+	newest := l.Proven[v.Address]
+	return newest.Signed.Equal(l.Signed[v.Address]) && now.Before(newest.Expires) && sameSet(newest.Set, v.DS.Set)
 }
 
 // newSigner says whether the parent has changed to a signer with older

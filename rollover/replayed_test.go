@@ -313,3 +313,17 @@ func TestWhoLeavesTakesWhatWasNotEarned(t *testing.T) {
 		}
 	}
 }
+
+// A server has moved on when its serial has, and both are known (RFC 1982).
+func TestWhoHasMovedOn(t *testing.T) {
+	w := newWitness()
+	for _, c := range []struct {
+		then, now uint32
+		want      bool
+	}{{10, 11, true}, {10, 10, false}, {10, 9, false}, {0, 11, false}, {3e9, 0, false}, {3e9, 10, true}, {0, 0, false}} {
+		l := Ledger{Signed: map[string]time.Time{"p1": w.at.Wall}, Proven: map[string]Proven{"p1": {Serial: c.then}}}
+		if got := l.movedOn(w.shows("p1", 2, 90, c.now)); got != c.want {
+			t.Errorf("from %d to %d: %v", c.then, c.now, got)
+		}
+	}
+}
