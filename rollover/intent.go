@@ -138,7 +138,7 @@ func adopt(predicted, found []Key) (made []Key, ok bool) {
 		if want.ID == 0 {
 			continue
 		}
-		i := slices.IndexFunc(rest, func(k Key) bool { return k.ID == want.ID && k.same(want) })
+		i := slices.IndexFunc(rest, want.same)
 		if i < 0 {
 			return nil, false
 		}

@@ -21,6 +21,7 @@ func TestHowFarAnIntentHasCome(t *testing.T) {
 	fresh.PublicKey, old.Role, fresh.Role = "", "", ""
 	turn := Intent{Before: []Key{old, state(fresh, "P"), other}, Commands: []Command{{VerbActivate, fresh}, {VerbDeactivate, old}}}
 	making := Intent{Before: []Key{old}, Commands: []Command{{VerbCreate, spec}, {VerbActivate, spec}}}
+	twins := Intent{Before: []Key{old}, Commands: []Command{{VerbCreate, spec}, {VerbCreate, spec}}}
 	for name, c := range map[string]struct {
 		intent Intent
 		found  []Key
@@ -39,6 +40,8 @@ func TestHowFarAnIntentHasCome(t *testing.T) {
 		"to be made":        {making, []Key{old}, 0, nil, true},
 		"made":              {making, []Key{old, state(fresh, "P")}, 1, []Key{state(fresh, "P")}, true},
 		"made, signs":       {making, []Key{fresh, old}, 2, []Key{fresh}, true},
+		"two, made":         {twins, []Key{old, state(fresh, "P"), state(aKey(4, ""), "P")}, 2, []Key{state(fresh, "P"), state(aKey(4, ""), "P")}, true},
+		"two, one made":     {twins, []Key{old, state(fresh, "P"), aKey(4, "")}, 0, nil, false},
 		"made otherwise":    {making, []Key{old, state(fresh, "")}, 0, nil, false},
 		"of other flags":    {making, []Key{old, other}, 0, nil, false},
 		"of other size":     {making, []Key{old, {ID: 2, Flags: 257, Algorithm: 13, Bits: 384, Published: true}}, 0, nil, false},
@@ -90,6 +93,7 @@ func TestTheNumberOfAKeyThatWasMade(t *testing.T) {
 	spec := Key{Flags: 256, Algorithm: 13}
 	for name, c := range map[string]struct{ command, want Command }{
 		"made":              {Command{VerbActivate, spec}, Command{VerbActivate, zsk}},
+		"made, the other":   {Command{VerbActivate, Key{Flags: 257, Algorithm: 13}}, Command{VerbActivate, ksk}},
 		"to be made":        {Command{VerbCreate, spec}, Command{VerbCreate, spec}},
 		"known":             {Command{VerbActivate, Key{ID: 9, Flags: 256, Algorithm: 13}}, Command{VerbActivate, Key{ID: 9, Flags: 256, Algorithm: 13}}},
 		"another algorithm": {Command{VerbActivate, Key{Flags: 256, Algorithm: 8}}, Command{VerbActivate, Key{Flags: 256, Algorithm: 8}}},
@@ -223,6 +227,8 @@ func TestTheCommandsOfAStep(t *testing.T) {
 		"the entry point":    {made, []Action{ActivateEntry(New)}, []Command{{VerbActivate, fresh}}},
 		"taken away":         {made, []Action{Unpublish(Old), Deactivate(Old), Remove(Old)}, []Command{{VerbUnpublish, old}, {VerbDeactivate, old}, {VerbRemove, old}}},
 		"gone already":       {gone, []Action{Deactivate(Old), Remove(Old)}, []Command{{VerbDeactivate, old}}},
+		"nobody":             {Roll{SpecNew: []Key{spec}}, []Action{Activate(Old)}, nil},
+		"not made, removed":  {begun, []Action{Remove(New)}, []Command{{VerbRemove, spec}}},
 		"no keys":            {made, []Action{AskParent(New), Rectify()}, nil},
 	} {
 		if got := c.roll.commands(Step{Actions: c.actions}); !slices.Equal(got, c.want) {
