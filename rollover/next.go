@@ -277,9 +277,6 @@ func (r *Roll) ttl(st Statement, l Ledger, p Policy) time.Duration {
 // it; then the servers; and when all show it, time. A validator that does not
 // confirm yet what the parent shows has an older set in its cache.
 func (n *Need) actor(s Sighting) Actor {
-	if len(n.Lagging) == 0 {
-		return ActorCaches
-	}
 	behind := map[Server]bool{}
 	unknown, unproven := map[Server]bool{}, true
 	for _, lag := range n.Lagging {

@@ -36,6 +36,7 @@ func TestWhoMustAct(t *testing.T) {
 		"all of it are silent": {[]Lag{lag(RoleParent, "p1", false, false), lag(RoleParent, "p2", false, false)}, []ServerSighting{silent("p1"), silent("p2")}, ActorParent},
 		"unproven":             {[]Lag{lag(RoleParent, "p1", false, true), lag(RoleParent, "p2", false, true)}, two, ActorCaches},
 		"unproven, half":       {[]Lag{lag(RoleParent, "p1", false, true), lag(RoleParent, "p2", true, false)}, two, ActorYou},
+		"half, unproven":       {[]Lag{lag(RoleParent, "p1", true, false), lag(RoleParent, "p2", false, true)}, two, ActorYou},
 	} {
 		n := Need{Lagging: c.lags}
 		if got := n.actor(Sighting{Servers: c.servers}); got != c.want {
@@ -364,7 +365,7 @@ func TestWhatStaysUnderWatch(t *testing.T) {
 			t.Fatal(err)
 		}
 		need := k.unmet(&Roll{Ask: c.ask}, at, Ledger{}, s, Policy{Factor: 1})
-		if need == nil || !slices.Equal(need.Waits, c.want) || need.Next != k.Steps[at+1].Name {
+		if need == nil || !slices.Equal(need.Waits, c.want) || need.Next != k.Steps[at+1].Name || need.Actor != ActorServers {
 			t.Errorf("%s: %+v, expected %q", name, need, c.want)
 		}
 	}

@@ -143,6 +143,10 @@ func TestEachNewSignerIsDoubtedAnew(t *testing.T) {
 	if n := believed(90, 11); n != 4 || w.ledger.Doubt != nil {
 		t.Errorf("believed after %d looks, doubt %+v", n, w.ledger.Doubt)
 	}
+	w.later(20 * time.Minute)
+	if got := w.look(w.shows("p1", 2, 90, 11)); got != "" {
+		t.Error("doubted again")
+	}
 	if n := believed(900, 12); n != 4 {
 		t.Errorf("the next one after %d", n)
 	}

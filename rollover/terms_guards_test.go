@@ -254,13 +254,14 @@ func TestAcceptRefuses(t *testing.T) {
 		says   string
 	}{
 		"accepted":        {func(*broken, *Setting) {}, nil, ""},
-		"ended":           {func(b *broken, _ *Setting) { b.stored.Roll.State = StateDone }, ErrRefused, ""},
+		"ended":           {func(b *broken, _ *Setting) { b.stored.Roll.State = StateDone }, ErrRefused, "the next one goes by the configuration"},
 		"no terms":        {func(b *broken, _ *Setting) { b.stored.Roll.Terms = nil }, ErrRefused, "does not know what it was started with"},
 		"nothing differs": {func(_ *broken, s *Setting) { s.Policy.Margin = time.Hour }, ErrRefused, "there is nothing to take over"},
 		"no such kind":    {func(b *broken, _ *Setting) { b.stored.Roll.Kind = "ksk/leap" }, nil, "which this version of rollover does not have"},
 		"no inventory":    {func(b *broken, _ *Setting) { b.inventory = errors.New("database is locked") }, nil, "database is locked"},
 		"no look":         {func(b *broken, _ *Setting) { b.look = errors.New("no sockets") }, nil, "looking at the name servers of example.com.: no sockets"},
 		"driven by CDS":   {func(_ *broken, s *Setting) { s.Policy.CDS = true }, ErrRefused, "CDS"},
+		"CDS is served":   {func(b *broken, _ *Setting) { b.zone.Metadata = map[string][]string{"PUBLISH-CDS": {"0"}} }, ErrRefused, "unset-publish-cds"},
 		"silent":          {func(b *broken, _ *Setting) { b.sighting.Servers = parent(ServerSighting{Unknown: "timed out"}) }, ErrUnavailable, "timed out: what it shows is needed to tell whether the configuration fits"},
 		"not checked": {func(b *broken, _ *Setting) {
 			b.sighting.Servers = parent(ServerSighting{Unknown: "x", Unchecked: "no route"})
