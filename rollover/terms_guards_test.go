@@ -275,6 +275,12 @@ func TestAcceptRefuses(t *testing.T) {
 			s.Policy.DSDigests = []uint8{4}
 			b.sighting.Servers = parent(ServerSighting{DS: &DSVersion{}})
 		}, nil, ""},
+		"a DS that leads nowhere": {func(b *broken, _ *Setting) { // which a rollover does not stop at
+			b.sighting.Servers[0].DS.Set = append(b.sighting.Servers[0].DS.Set, DS{Tag: 4711, Algorithm: 8, DigestType: 2, Digest: "AB"})
+			b.sighting.Servers = append(b.sighting.Servers, ServerSighting{
+				Server: Server{Role: RoleChild, Name: "c1"}, DNSKEY: &KeyVersion{Keys: dnskeysOf(old), Signers: dnskeysOf(old)}, Data: &DataVersion{},
+			})
+		}, nil, ""},
 		"no DS shown": {func(b *broken, s *Setting) {
 			s.Policy.DSDigests = []uint8{4}
 			b.sighting.Servers = parent(ServerSighting{})
