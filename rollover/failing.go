@@ -98,7 +98,7 @@ func (s *Status) failing(r *Roll) {
 // one that waits until somebody has mended something.
 func (s *Status) undated(r *Roll) {
 	waits := r.Need == nil || len(r.Need.Findings) == 0 && !r.Need.Gone
-	if r.State.Ended() || r.State == StateActive && waits && (s.Failing == nil || s.Failing.Over) {
+	if r.State == StateActive && waits && (s.Failing == nil || s.Failing.Over) {
 		return
 	}
 	s.NotBefore = nil

@@ -129,6 +129,10 @@ func tellings() []telling {
 		ksk("in trouble, and paused", time.Hour, both(state(StatePaused), func(d *Dossier, _ *Policy) {
 			d.Roll.Trouble = &Trouble{Text: "pdnsutil: no such file", Since: d.Roll.StepEnteredAt}
 		})),
+		ksk("unfit, and paused", time.Hour, both(state(StatePaused), func(d *Dossier, _ *Policy) {
+			d.Misfits = []Misfit{{Finding: Finding{Code: FindingForeign, Severity: SeverityCritical, Server: "parent p1.", Text: "has a DS of nobody", Remedy: "take it out"}, Since: d.Roll.StepEnteredAt}}
+		})),
+		ksk("as long as may be stuck", 48*time.Hour, need(Need{Actor: ActorParent, Lagging: lag(p1, "has no DS 5")})),
 		ksk("unfit", time.Hour, func(d *Dossier, _ *Policy) {
 			d.Misfits = []Misfit{{Finding: Finding{Code: FindingForeign, Severity: SeverityCritical, Server: "parent p1.", Text: "has a DS of nobody", Remedy: "take it out"}, Since: d.Roll.StepEnteredAt}}
 		}),
@@ -279,4 +283,33 @@ func TestWhatARolloverExpects(t *testing.T) {
 			t.Errorf("%s after %s of %s: %v", c.code, c.after, r.Type, got)
 		}
 	}
+}
+
+// A plan of a rollover whose keys are not made yet has NEW where their number will be;
+// what is done has a date and no commands, and the largest TTL is what is held for.
+func TestPlanBeforeTheKeysAreMade(t *testing.T) {
+	r, _ := amid("csk/convert-double-ds", "257 257- 256-", 1)
+	r.Old[0].Role = CSK
+	r.SpecNew, r.New, r.Step, r.Steps, r.Keys = specsOf(r.New), nil, "", nil, r.Keys[:1]
+	explain := func(c Command) string { return fmt.Sprintf("%s %s %d", c.Verb, r.Zone, c.Key.ID) }
+	var out strings.Builder
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for _, state := range []State{StateActive, StateCancelled} {
+		for _, step := range []string{"", "submit"} {
+			r.State, r.Step, r.StartedAt = state, step, now
+			r.Steps = nil
+			if step != "" {
+				r.Steps = []StepRecord{{"publish", now}, {"submit", now.Add(time.Minute)}}
+			}
+			plan, err := Plan(*r, Ledger{ZoneTTL: 7200, Minimum: 600}, DefaultPolicy(), now, explain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&out, "%s after %q:\n", state, step)
+			for _, one := range plan {
+				fmt.Fprintf(&out, "\t%s\n", asJSON(one))
+			}
+		}
+	}
+	Golden(t, "plan.txt", out.String())
 }
