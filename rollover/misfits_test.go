@@ -363,3 +363,12 @@ func TestCheckedAlgorithms(t *testing.T) {
 		}
 	}
 }
+
+// A zone as pdnsutil prints it; the root has nothing but its dot.
+func TestBareNames(t *testing.T) {
+	for zone, want := range map[string]string{"example.com.": "example.com", ".": "."} {
+		if got := bare(zone); got != want {
+			t.Errorf("%s: %q", zone, got)
+		}
+	}
+}
