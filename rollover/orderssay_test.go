@@ -91,6 +91,14 @@ func TestOrdersSay(t *testing.T) {
 		{"that was undone", given(running("split", "publish", zsk), key(rollover.VerbActivate, 2), seen, key(rollover.VerbDeactivate, 2))},
 		{"old does not sign", given(running("split", "publish", zsk), key(rollover.VerbDeactivate, 1), seen)},
 		{"old is not published", given(running("split", "publish", zsk), key(rollover.VerbUnpublish, 1), seen)},
+		{"old was exchanged", given(running("split", "publish", zsk), func(w *rollovertest.World) {
+			w.Keys[1].PublicKey = w.Keys[0].PublicKey
+			w.Keys[1].Tag = w.Keys[1].DNSKEY().Tag()
+		})},
+		{"the KSK does not sign", given(running("split", "publish", zsk), key(rollover.VerbDeactivate, 0))},
+		{"the KSK is gone", given(running("split", "publish", zsk), key(rollover.VerbRemove, 0))},
+		{"half done, and that was undone", given(running("split", "publish", zsk), halfDone, key(rollover.VerbDeactivate, 1), seen, key(rollover.VerbActivate, 1))},
+		{"half done, and gone on with by hand", given(running("split", "publish", zsk), halfDone, key(rollover.VerbDeactivate, 1), seen, key(rollover.VerbActivate, 2))},
 		{"new is gone", given(running("split", "publish", zsk), key(rollover.VerbRemove, 2), seen)},
 		{"a stranger's key", given(running("split", "publish", zsk), stranger, seen)},
 		{"a secondary", given(running("split", "publish", zsk), slave, seen)},
@@ -109,6 +117,14 @@ func TestOrdersSay(t *testing.T) {
 			w.OnDo = func(w *rollovertest.World, c rollover.Command) error { w.Apply(c); return errBroken }
 			start(t, w, p, zsk)
 			w.OnDo = nil
+			return w
+		}},
+		{"begun, and a key was made and is not let sign", func() *rollovertest.World {
+			w := rollovertest.New("split", unequal)
+			w.OnDo = func(*rollovertest.World, rollover.Command) error { return errBroken }
+			start(t, w, p, zsk)
+			w.OnDo = nil
+			w.AddKey(256, false, true)
 			return w
 		}},
 		{"begun, and two keys were made", func() *rollovertest.World {
