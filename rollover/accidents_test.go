@@ -47,7 +47,7 @@ func dsOfKey(k rollover.Key) rollover.DS {
 }
 
 // whole lets time pass and fails if some resolver breaks.
-func whole(t *testing.T, w *rollovertest.World, d time.Duration) {
+func whole(t testing.TB, w *rollovertest.World, d time.Duration) {
 	t.Helper()
 	if bad := w.Advance(d); bad != "" {
 		t.Fatalf("at step %s: %s", w.Roll().Step, bad)

@@ -41,7 +41,7 @@ func drive(t *testing.T, w *rollovertest.World, p rollover.Policy, n int) {
 
 // tick is one run of advance. Failures of zones are part of the report, and
 // the death of the program is part of life.
-func tick(t *testing.T, w *rollovertest.World, p rollover.Policy) rollover.Report {
+func tick(t testing.TB, w *rollovertest.World, p rollover.Policy) rollover.Report {
 	t.Helper()
 	r := w.Roll()
 	if r == nil || r.State != rollover.StateActive || r.NextCheck.After(w.Clock().Wall) {
@@ -57,7 +57,7 @@ func tick(t *testing.T, w *rollovertest.World, p rollover.Policy) rollover.Repor
 	return report
 }
 
-func start(t *testing.T, w *rollovertest.World, p rollover.Policy, o rollover.Order) {
+func start(t testing.TB, w *rollovertest.World, p rollover.Policy, o rollover.Order) {
 	t.Helper()
 	o.Zone = rollovertest.Zone
 	if _, err := w.Engine(p).Start(context.Background(), o); err != nil && !w.Dead {

@@ -27,7 +27,7 @@ type street struct {
 	saved map[string]int // times
 }
 
-func newStreet(t *testing.T, zones ...string) *street {
+func newStreet(t testing.TB, zones ...string) *street {
 	t.Helper()
 	s := &street{worlds: map[string]*rollovertest.World{}, saved: map[string]int{}}
 	for _, zone := range zones {
@@ -168,7 +168,7 @@ func (s *street) steps() map[string]string {
 }
 
 // ripe lets time pass until the next step of every zone is due.
-func (s *street) ripe(t *testing.T) {
+func (s *street) ripe(t testing.TB) {
 	t.Helper()
 	was := s.steps()
 	for range 400 {

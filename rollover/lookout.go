@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// patience is for how long a zone that was looked at waits for those whose looks
-// were begun with its own, so that they share a purge.
-const patience = time.Second
+// patience is for how long, at least, a zone that was looked at waits for those whose
+// looks were begun with its own, so that they share a purge: for as long as its own
+// look took, if that is longer.
+const patience = 250 * time.Millisecond
 
 // lookout has zones looked at, many side by side, and hands them out as they are
 // seen, so that one whose servers answer slowly holds up no other.
 type lookout struct {
 	ctx     context.Context
-	after   func(time.Duration) <-chan time.Time
+	engine  *Engine
 	waiting []*visit // to be looked at
 	most    int      // looks at once; 1 is one after the other, and all before any is handed out
 	looking int
@@ -24,28 +25,27 @@ type lookout struct {
 
 func (e *Engine) lookout(ctx context.Context, visits []*visit) *lookout {
 	most := max(e.Looks, 1)
-	return &lookout{ctx: ctx, after: e.After, waiting: visits, most: most, looked: make(chan *visit, most)}
+	return &lookout{ctx: ctx, engine: e, waiting: visits, most: most, looked: make(chan *visit, most)}
 }
 
 // seen is zones that were looked at, at least one; none when there is nothing left.
-// It waits for those that it begins to look at, as long as patience is, and for none
+// It waits for those that it begins to look at as long as patience is, and for none
 // that it has waited for before.
 func (l *lookout) seen() []*visit {
 	if l.most == 1 {
 		return l.inTurn()
 	}
-	fresh := l.begin()
+	fresh, begun := l.begin(), l.engine.Now()
 	var late <-chan time.Time
-	if l.after != nil {
-		late = l.after(patience)
-	}
 	var out []*visit
 	for l.looking > 0 && (len(out) == 0 || len(fresh) > 0) {
 		select {
 		case v := <-l.looked:
 			l.looking--
 			delete(fresh, v)
-			out = append(out, v)
+			if out = append(out, v); late == nil {
+				late = l.engine.After(max(patience, l.engine.Now().Since(begun)))
+			}
 		case <-late:
 			clear(fresh)
 		}

@@ -69,7 +69,7 @@ func TestRevertAtEveryMoment(t *testing.T) {
 }
 
 // pass lets n units pass, with ticks and a registrar, and looks at no more.
-func pass(t *testing.T, w *rollovertest.World, n int) {
+func pass(t testing.TB, w *rollovertest.World, n int) {
 	t.Helper()
 	for range n {
 		tick(t, w, tight())
