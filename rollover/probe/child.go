@@ -23,21 +23,19 @@ func (f *finder) children(ctx context.Context, parents *roster, noParents error)
 		return r, err
 	}
 	var why error
-	if f.q.ServersOnly && len(f.q.Servers) == 0 {
-		why = errors.New("`servers_only` is set, but `servers` is empty")
-	}
-	if !f.q.ServersOnly {
+	switch {
+	case !f.q.ServersOnly:
 		if err := f.addDelegation(ctx, r, parents, noParents); err != nil {
 			return r, err
 		}
-		if why = f.addApex(ctx, r); len(r.targets) > 0 && why != nil {
-			return r, why
-		}
+		why = f.addApex(ctx, r)
+	case len(f.q.Servers) == 0 && len(r.targets) == 0:
+		why = errors.New("`servers_only` is set, but `servers` is empty")
 	}
 	if len(r.targets) == 0 {
 		return r, f.notFound(rollover.RoleChild, why)
 	}
-	return r, nil
+	return r, why
 }
 
 // addDelegation takes in what the parent says. A parent that tells nothing at

@@ -1,8 +1,10 @@
 package probe
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -75,14 +77,20 @@ func TestWhoServesTheZone(t *testing.T) {
 				many(m)
 			}
 		}, err: "more than 64 name servers"},
-		"more than there can be, by the zone": {q: rollover.Question{ServersOnly: false}, change: func(q, m *dns.Msg) {
-			if !q.RecursionDesired && q.Question[0].Name == zone && q.Question[0].Qtype == dns.TypeNS {
-				many(m)
-			}
-		}, err: "more than 64 name servers"},
+		"more than there can be, by the zone": {change: func() func(q, m *dns.Msg) {
+			asked := 0
+			return delegation(func(m *dns.Msg) {
+				if asked++; asked > 1 { // the parent is asked first
+					many(m)
+				}
+			})
+		}(), err: "more than 64 name servers"},
 		"only those given, and none is":          {q: rollover.Question{ServersOnly: true}, err: "`servers_only` is set, but `servers` is empty"},
 		"only those given, and all are excluded": {q: rollover.Question{ServersOnly: true, Servers: []string{"AT"}, Exclude: []string{"127.0.0.1"}}, err: "all of them are excluded"},
 		"none given, all are excluded":           {q: rollover.Question{Exclude: []string{"ns.zone.example"}}, err: "set `servers` for the zone"},
+		"one given by its name":                  {q: rollover.Question{ServersOnly: true, Servers: []string{"NS.zone.example"}}, expect: ours},
+		"too many known ones beside those given": {q: rollover.Question{ServersOnly: true, Servers: []string{"AT"}, Known: manyKnown()}, err: "more than 64 name servers"},
+		"only known ones, and none is given":     {q: rollover.Question{ServersOnly: true, Known: knowsChild}, expect: []string{"old.example."}},
 		"too many known ones":                    {q: rollover.Question{Known: manyKnown()}, err: "more than 64 name servers"},
 	}
 	for name, tc := range cases {
@@ -131,4 +139,35 @@ func TestApexNamesAreOfServersWithAuthority(t *testing.T) {
 	f := &finder{client: c, q: rollover.Question{Zone: zone}}
 	got := f.apex(t.Context(), []target{server(true, "b.", "c."), server(false, "lame."), {at: netip.AddrPort{}}, server(true, "a.", "b.")})
 	same(t, "names", slices.Clone(got), []string{"a.", "b.", "c."})
+}
+
+// A server that the zone names is asked which servers there are too.
+func TestServersNameFurtherServers(t *testing.T) {
+	s := newStreet(t)
+	s.child.Add(rr(t, "ns2.zone.example. 60 IN A 127.0.0.2"), rr(t, "ns3.zone.example. 60 IN A 127.0.0.3"))
+	names := func(name string) func(q, m *dns.Msg) {
+		return func(q, m *dns.Msg) {
+			if !q.RecursionDesired && q.Question[0].Qtype == dns.TypeNS {
+				m.Answer = append(m.Answer, rr(t, "zone.example. 1 IN NS "+name))
+			}
+		}
+	}
+	s.set(names("ns2.zone.example."))
+	other := newStreet(t)
+	other.set(names("ns3.zone.example."))
+	c := s.client(t)
+	there := c.dial
+	c.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if !strings.HasPrefix(address, "127.0.0.1:") {
+			address = other.at.String()
+		}
+		return there(ctx, network, address)
+	}
+	got, err := c.find(t.Context(), rollover.Question{Zone: zone, Records: []rollover.Record{rollover.RecordDNSKEY}})
+	var found []string
+	for _, o := range got {
+		found = append(found, o.Name)
+	}
+	same(t, "servers", found, []string{"ns.zone.example.", "ns2.zone.example.", "ns3.zone.example."})
+	same(t, "error", err, nil)
 }

@@ -226,7 +226,7 @@ func TestWrongConfiguration(t *testing.T) {
 	h := newHamlet(t)
 	cases := map[string]rollover.Question{
 		`child servers of zone.example.: server "a b"`:          {Servers: []string{"a b"}},
-		`parent servers of zone.example.: server "ns:nonsense"`: {ParentServers: []string{"ns:nonsense"}},
+		`parent servers of zone.example.: server "ns:nonsense"`: {ParentServers: []string{"ns:nonsense"}, Known: []rollover.Server{{Role: rollover.RoleChild, Name: "ns.zone.example."}}},
 		"not a zone name": {Zone: "-x"},
 	}
 	for expect, q := range cases {

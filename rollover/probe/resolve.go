@@ -47,7 +47,7 @@ func parsePlace(text string, port uint16) (place, error) {
 func isHost(name string) bool {
 	_, ok := dns.IsDomainName(name)
 	odd := func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`:[]/\`, c) }
-	return ok && name != "" && name != "." && !strings.ContainsFunc(name, odd)
+	return ok && name != "." && !strings.ContainsFunc(name, odd)
 }
 
 // resolve asks the resolvers one after the other until one has an answer,

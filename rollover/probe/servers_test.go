@@ -131,6 +131,16 @@ func TestAsManyServersAsThereMayBe(t *testing.T) {
 	}
 }
 
+// A name counts once, and one that is taken out is no doubt either.
+func TestNamesAreTakenInOnce(t *testing.T) {
+	c := &Client{}
+	r := &roster{finder: &finder{client: c, q: rollover.Question{Zone: zone, Exclude: []string{"out.example"}}, hosts: &hosts{client: c}}, role: rollover.RoleChild}
+	names := append(slices.Repeat([]string{"in.example."}, maxServers+1), "out.example.")
+	if err := r.addNames(t.Context(), names, nil); err != nil || len(r.targets) != 1 || r.targets[0].Name != "in.example." {
+		t.Errorf("got %+v, %v", r.targets, err)
+	}
+}
+
 // A host name is asked for once in a look; one kind of address, or both, may fail.
 func TestHosts(t *testing.T) {
 	s := newStreet(t)
