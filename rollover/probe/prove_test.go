@@ -111,6 +111,19 @@ func TestStandingOfWhatTheParentSays(t *testing.T) {
 	}
 }
 
+// An answer that cannot be used proves nothing.
+func TestNoStandingOfWhatIsNotSaid(t *testing.T) {
+	s := newStreet(t)
+	s.set(func(q, m *dns.Msg) {
+		if isDS(q) {
+			m.Rcode = dns.RcodeRefused
+		}
+	})
+	got := lookWith(t, s.client(t), s.at, proving)
+	same(t, "unknown", got.Unknown, "REFUSED")
+	same(t, "DS", got.DS, (*rollover.DSVersion)(nil))
+}
+
 func claim(m *dns.Msg, signer string) {
 	for i, record := range m.Answer {
 		if sig, ok := record.(*dns.RRSIG); ok {

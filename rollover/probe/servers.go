@@ -200,14 +200,11 @@ func (r *roster) sorted() []target {
 // address, or its address and port.
 func (f *finder) excluded(name string, at netip.AddrPort) bool {
 	return slices.ContainsFunc(f.q.Exclude, func(text string) bool {
-		if strings.HasSuffix(name, ".") && isHost(text) && dns.CanonicalName(text) == name {
+		if dns.CanonicalName(text) == name {
 			return true
 		}
-		if !at.IsValid() {
-			return false
-		}
-		p, err := parsePlace(text, at.Port())
-		return err == nil && p.host == "" && netip.AddrPortFrom(p.addr, p.port) == at
+		p, _ := parsePlace(text, at.Port()) // what is no place, or a host name, has no address
+		return at.IsValid() && netip.AddrPortFrom(p.addr, p.port) == at
 	})
 }
 

@@ -83,6 +83,8 @@ func TestExcluded(t *testing.T) {
 		{"127.0.0.1", "ns.example.", netip.AddrPort{}, false},
 		{"0.0.0.0", "ns.example.", netip.AddrPort{}, false},
 		{"a b", "ns.example.", at, false},
+		{"a b", "ns.example.", netip.AddrPort{}, false},
+		{"ns.other", "ns.example.", netip.AddrPort{}, false},
 		{"ns.example:53", "127.0.0.1", at, false},
 	} {
 		f := &finder{q: rollover.Question{Exclude: []string{tc.text}}}

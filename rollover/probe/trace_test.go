@@ -119,7 +119,10 @@ func TestWhomATraceAsks(t *testing.T) {
 		"a DS set of a zone that nobody serves": {q: TraceQuestion{Name: zone, Type: "DS"}, is: rollover.Secure, change: soa(zone, fails),
 			expect: []string{". DNSKEY: resolver AT secure", "example. DS: ns. AT secure", "example. DNSKEY: ns.example. AT secure", "zone.example. DS: ns.example. AT secure"}},
 		"given servers": {q: TraceQuestion{Name: "www.zone.example.", Type: "A", Servers: []string{at}}, is: rollover.Secure,
-			change: func(q, m *dns.Msg) { m.Authoritative = q.Question[0].Qtype == dns.TypeDS },
+			change: func(q, m *dns.Msg) {
+				m.Authoritative = q.Question[0].Qtype == dns.TypeDS
+				failing(dns.TypeDS, zone)(q, m)
+			},
 			expect: chainAbove("zone.example. DNSKEY: AT secure", "www.zone.example. A: AT secure", "MADE-UP A: AT secure")},
 		"a setting": {q: TraceQuestion{Name: zone, Setting: only(rollover.Setting{Servers: []string{at}, ServersOnly: true, ParentServers: []string{at}})}, is: rollover.Secure,
 			expect: []string{". DNSKEY: resolver AT secure", "example. DS: resolver AT secure", "example. DNSKEY: resolver AT secure", "zone.example. DS: " + here,
@@ -172,6 +175,7 @@ func TestWhoIsAskedInATrace(t *testing.T) {
 		{found, zone, "www." + zone, dns.TypeTXT, "child"},
 		{found, "example.", zone, dns.TypeDS, "parent"},
 		{found, "example.", zone, dns.TypeA, "the resolvers"},
+		{scene{zone: zone}, "example.", zone, dns.TypeDS, "the resolvers"},
 		{found, "example.", "other.example.", dns.TypeDS, "the resolvers"},
 		{half, "example.", zone, dns.TypeA, "the resolvers"},
 		{given, "example.", zone, dns.TypeA, "given"},

@@ -144,11 +144,12 @@ func (v visit) read(q rollover.Question, now time.Time) rollover.ServerSighting 
 		out.Unchecked = errNoRoute.Error()
 		return out
 	}
-	failed := v.readDS(q, now, &out)
 	out.Serial = v.serial
+	interpret := v.readDS
 	if v.Role == rollover.RoleChild {
-		failed = v.readChild(q, now, &out)
+		interpret = v.readChild
 	}
+	failed := interpret(q, now, &out)
 	out.Announces = v.announces(q.Zone)
 	if len(v.answers) > 0 {
 		out.Answers = v.compared(q, out.DNSKEY, now)
@@ -163,9 +164,6 @@ func (v visit) read(q rollover.Question, now time.Time) rollover.ServerSighting 
 func (v visit) readDS(q rollover.Question, now time.Time, out *rollover.ServerSighting) []reply {
 	var failed []reply
 	for _, r := range v.replies {
-		if v.Role != rollover.RoleParent {
-			continue
-		}
 		if r.err == nil {
 			out.DS, r.err = readDS(q.Zone, r.answer)
 		}
@@ -224,7 +222,7 @@ func summary(failed []reply, asked int) string {
 	first := failed[0]
 	same := !slices.ContainsFunc(failed, func(r reply) bool { return r.err.Error() != first.err.Error() })
 	switch {
-	case asked == 1 || same && len(failed) == asked:
+	case same && len(failed) == asked:
 		return first.err.Error()
 	case len(failed) == 1:
 		return fmt.Sprintf("%s: %v", first.label, first.err)
