@@ -48,6 +48,8 @@ func TestStrayAnswersAreIgnored(t *testing.T) {
 		"another type":           func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeTXT },
 		"another class":          func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS },
 		"no question":            func(m *dns.Msg) { m.Question = nil },
+		"no question, NXDOMAIN":  func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeNameError },
+		"another name, REFUSED":  func(m *dns.Msg) { m.Question[0].Name, m.Rcode = "evil.example.", dns.RcodeRefused },
 		"two questions":          func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) },
 		"a query, not an answer": func(m *dns.Msg) { m.Response = false },
 		"another opcode":         func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify },

@@ -87,13 +87,13 @@ func TestStandingOfWhatTheParentSays(t *testing.T) {
 			if tc.arrange != nil {
 				tc.arrange(s, c)
 			}
-			s.change = func(q, m *dns.Msg) {
+			s.set(func(q, m *dns.Msg) {
 				for _, spoil := range tc.spoils {
 					if spoil.of(q) {
 						spoil.with(m)
 					}
 				}
-			}
+			})
 			got := lookWith(t, c, s.at, proving)
 			if got.Unknown != "" || got.DS == nil || got.DS.Standing == nil {
 				t.Fatalf("expected a standing, got %+v", got)

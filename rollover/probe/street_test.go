@@ -54,6 +54,9 @@ func (s *street) answer(query *dns.Msg, tcp bool) *dns.Msg {
 	s.asked = append(s.asked, note)
 	m := s.zoneOf(q).Answer(q.Name, q.Qtype)
 	m.Id, m.RecursionDesired, m.Question = query.Id, query.RecursionDesired, query.Question
+	if opt := query.IsEdns0(); opt == nil || !opt.Do() {
+		unsign(m)
+	}
 	s.change(query, m)
 	return m
 }
@@ -95,7 +98,10 @@ func (s *street) anchors() chain.Anchors {
 	return chain.Anchors{".": chain.Trust{Keys: []rollover.DNSKEY{s.root.Key.Ours()}}}
 }
 
+// client is one for the street as it is now; what changes later is set.
 func (s *street) client(t *testing.T) *Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	c := newClient(t)
 	c.Resolvers, c.Port, c.Anchors, c.Timeout = []string{s.at.String()}, int(s.at.Port()), s.anchors(), 5*time.Second
 	return c
