@@ -255,7 +255,12 @@ func TestWhatWasBegunIsEnded(t *testing.T) {
 				}
 				opened <- err
 			}()
-			if err := errors.Join(c.do(ctx, &f.tool), <-opened); err != nil {
+			err := c.do(ctx, &f.tool)
+			if r, missed := os.OpenFile(gate, os.O_RDONLY|syscall.O_NONBLOCK, 0); missed == nil { // lets the writer go
+				defer r.Close()
+				err = errors.Join(err, errors.New("the command was never run"))
+			}
+			if err := errors.Join(err, <-opened); err != nil {
 				t.Errorf("%v, after %q", err, f.calls())
 			}
 		})
