@@ -265,3 +265,24 @@ func TestWhatALookEarns(t *testing.T) {
 		}
 	}
 }
+
+// A statement that nothing judges would count as true on every server, so the table
+// makes none.
+func TestTheTableSaysOnlyWhatIsJudged(t *testing.T) {
+	judged := map[Record][]propertyVerb{
+		RecordDNSKEY: {has, lacks, signedBy},
+		RecordData:   {signedBy, notSignedBy},
+		RecordDS:     {has, lacks, empty, foundSecure},
+	}
+	for _, k := range Kinds() {
+		for _, step := range k.Steps {
+			for _, w := range step.Waits {
+				for _, p := range w.Properties {
+					if !slices.Contains(judged[w.Record], p.Verb) {
+						t.Errorf("%s, %s: nothing judges %q", k.Name(), step.Name, w)
+					}
+				}
+			}
+		}
+	}
+}
