@@ -12,6 +12,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"rollover/rollover"
 )
 
 // What an error of the system means, and what helps: only what bbolt says of the
@@ -73,7 +75,9 @@ func TestDamageIsNoFullDisk(t *testing.T) {
 		db := filled(t, 2)
 		alter(t, db, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte(bucket)) })
 		before := contents(t, db.path)
-		err := db.Save(sample(zoneName(0), 1))
+		e := sample(zoneName(0), 1)
+		e.Events = []rollover.Event{{Zone: e.Dossier.Zone}}
+		err := db.Save(e)
 		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), fmt.Sprintf("(bucket %s is missing)", bucket)) || strings.Contains(err.Error(), "make room") {
 			t.Errorf("%s: %v", bucket, err)
 		}

@@ -130,6 +130,9 @@ func TestAFileThatIsThereStays(t *testing.T) {
 	if got := contents(t, filepath.Join(dir, "state")); string(got) != "one" {
 		t.Errorf("it is %q", got)
 	}
+	if name, err := makeEmpty(filepath.Join(dir, "no"), "state"); !errors.Is(err, fs.ErrNotExist) || name != "" {
+		t.Errorf("an empty file %q without a directory: %v", name, err)
+	}
 	if err := place(filepath.Join(dir, "one"), filepath.Join(dir, "no", "state")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a directory: %v", err)
 	}

@@ -94,6 +94,13 @@ func key(content []byte, page, i int) []byte {
 	return content[start : start+int(binary.NativeEndian.Uint32(content[at+4:]))]
 }
 
+// lastKey is where the last key of a leaf is.
+func lastKey(content []byte, page int) []byte {
+	at := page + pageHeader + (int(binary.NativeEndian.Uint16(content[page+10:]))-1)*pageElement
+	start := at + int(binary.NativeEndian.Uint32(content[at+4:]))
+	return content[start : start+int(binary.NativeEndian.Uint32(content[at+8:]))]
+}
+
 // Whatever bbolt would believe of its pages is examined before.
 func TestEveryFieldOfAPageIsLookedAt(t *testing.T) {
 	lookedAt(t, func(l looked) {
@@ -126,6 +133,8 @@ func TestEveryFieldOfAPageIsLookedAt(t *testing.T) {
 			{"an element is longer than the page", func(b []byte) { number32(b, leaves[0]+pageHeader+4, uint32(16*l.size)) }},
 			{"an element is longer than the page", func(b []byte) { number32(b, leaves[0]+pageHeader+8, 3<<30) }},
 			{"an element is longer than the page", func(b []byte) { number32(b, leaves[0]+pageHeader+12, 3<<30) }},
+			{"", func(b []byte) { b[leaves[0]+10] = 0 }},
+			{"keys are out of place", func(b []byte) { copy(lastKey(b, leaves[0]), key(b, branch, 1)) }},
 			{"too many elements", func(b []byte) { b[leaves[0]+10], b[leaves[0]+11] = 0xFF, 0xFF }},
 			{"used twice", func(b []byte) { number32(b, long+12, uint32(b[long+12])+1) }},
 			{"is not itself", func(b []byte) { number32(b, long+12, 1<<31) }},
@@ -197,6 +206,17 @@ func TestSmallBucketsAreLookedAt(t *testing.T) {
 	if err := (&pages{}).bucket(nil, span{}); err != nil {
 		t.Errorf("no bucket: %v", err)
 	}
+}
+
+// A list of free pages may fill its page.
+func TestAFullListOfFreePages(t *testing.T) {
+	const size = pageHeader + 16
+	content := make([]byte, 5*size)
+	number64(content, 2*size, 2)
+	number32(content, 2*size+8, flagsFreelist|2<<16)
+	number64(content, 2*size+pageHeader, 3)
+	number64(content, 2*size+pageHeader+8, 4)
+	must(t, (&pages{file: bytes.NewReader(content), size: size, high: 5, seen: make([]uint64, 1)}).freelist(2))
 }
 
 // All pages that a read comes by are examined: for one key its own, for a walk

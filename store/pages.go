@@ -256,7 +256,7 @@ func (p *pages) elements(buf []byte, leaf bool, t tree) ([][]byte, error) {
 			return nil, errors.New("keys are out of order")
 		}
 	}
-	if count > 0 && (t.from != nil && bytes.Compare(keys[0], t.from) < 0 || t.upTo != nil && bytes.Compare(keys[count-1], t.upTo) >= 0) {
+	if count > 0 && (bytes.Compare(keys[0], t.from) < 0 || t.upTo != nil && bytes.Compare(keys[count-1], t.upTo) >= 0) {
 		return nil, errors.New("keys are out of place")
 	}
 	return keys, nil

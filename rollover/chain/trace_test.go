@@ -35,9 +35,9 @@ func fixedWorld(t *testing.T) *world {
 	return w
 }
 
-// told is all that a trace has, a line for each fact. Links that were told before
-// are "as above".
-func told(t Trace, before map[string]bool) string {
+// told is all that a trace has, a line for each fact. A link that was told before
+// is told by its number.
+func told(t Trace, before map[string]int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %s %s, sound %v: %s\n", t.Name, t.Type, t.Security, t.Code, t.Sound(), t.Sentence)
 	if t.Remedy != "" {
@@ -45,11 +45,12 @@ func told(t Trace, before map[string]bool) string {
 	}
 	for _, l := range t.Links {
 		facts := factsOf(l)
-		if before[facts] {
-			facts = fmt.Sprintf("  %s of %s: %s %s: as above\n", l.Kind, l.Zone, l.Name, l.Type)
+		if number := before[facts]; number > 0 {
+			fmt.Fprintf(&b, "  %s of %s: %s %s: as %d\n", l.Kind, l.Zone, l.Name, l.Type, number)
+			continue
 		}
-		before[facts] = true
-		b.WriteString(facts)
+		before[facts] = len(before) + 1
+		fmt.Fprintf(&b, "  %d: %s", len(before), facts)
 	}
 	return b.String()
 }
@@ -59,7 +60,7 @@ func factsOf(l Link) string {
 	line := func(format string, args ...any) {
 		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 	}
-	line("  %s of %s: %s %s: %s, %s %s: %s", l.Kind, l.Zone, l.Name, l.Type, l.Mark, l.Security, l.Code, l.Text)
+	line("%s of %s: %s %s: %s, %s %s: %s", l.Kind, l.Zone, l.Name, l.Type, l.Mark, l.Security, l.Code, l.Text)
 	for _, d := range l.DS {
 		line("    DS %d %d %d: fits %v, untried %v", d.Tag, d.Algorithm, d.DigestType, d.Fits, d.Untried)
 	}
@@ -123,11 +124,22 @@ func TestTracesInFull(t *testing.T) {
 			return w.walk()
 		}
 	}
+	silent := func(name string, rrtype uint16) func(w *world) Walk {
+		return func(w *world) Walk {
+			w.spoil = func(_, gotName string, gotType uint16, m *dns.Msg) *dns.Msg {
+				if gotName == name && gotType == rrtype {
+					return nil
+				}
+				return m
+			}
+			return w.walk()
+		}
+	}
 	ds := func(change func(*dns.DS)) func(w *world) Walk {
 		return func(w *world) Walk { stray(w, change); return w.walk() }
 	}
 	var out strings.Builder
-	before := map[string]bool{}
+	before := map[string]int{}
 	for _, c := range []struct {
 		name string
 		goal Goal
@@ -171,6 +183,20 @@ func TestTracesInFull(t *testing.T) {
 		})},
 		{"the DS of another key", Goal{Name: www, Type: dns.TypeA}, ds(func(d *dns.DS) { d.KeyTag++ })},
 		{"a digit wrong in the DS", Goal{Name: www, Type: dns.TypeA}, ds(func(d *dns.DS) { d.Digest = strings.Repeat("0", 64) })},
+		{"a DS of another algorithm", Goal{Name: www, Type: dns.TypeA}, ds(func(d *dns.DS) { d.Algorithm = dns.RSASHA256 })},
+		{"the parent is silent", Goal{Name: www, Type: dns.TypeA}, silent(child, dns.TypeDS)},
+		{"the zone is silent", Goal{Name: www, Type: dns.TypeA}, silent(child, dns.TypeDNSKEY)},
+		{"no answer for the data", Goal{Name: www, Type: dns.TypeA}, silent(www, dns.TypeA)},
+		{"nobody asked for the data", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
+			walk := w.walk()
+			walk.Ask = func(ctx context.Context, zone, name string, rrtype uint16) []Reply {
+				if name == www && rrtype == dns.TypeA {
+					return nil
+				}
+				return w.ask(ctx, zone, name, rrtype)
+			}
+			return walk
+		}},
 		{"a DS that nobody knows", Goal{Name: www, Type: dns.TypeA}, ds(func(d *dns.DS) { d.DigestType = 200 })},
 		{"no DNSKEY set", Goal{Name: www, Type: dns.TypeA}, spoiled(child, dns.TypeDNSKEY, func(m *dns.Msg) { m.Answer = nil })},
 		{"an unsigned DNSKEY set", Goal{Name: www, Type: dns.TypeA}, spoiled(child, dns.TypeDNSKEY, unsign)},
@@ -210,6 +236,98 @@ func TestTracesInFull(t *testing.T) {
 	for i := range max(len(got), len(lines)) {
 		if i >= len(got) || i >= len(lines) || got[i] != lines[i] {
 			t.Fatalf("line %d is not as in %s (go test -update, and look at the difference):\n%s", i+1, file, strings.Join(got[max(0, i-2):min(i+2, len(got))], "\n"))
+		}
+	}
+}
+
+// A trace is sound only if it ends well.
+func TestSoundTraces(t *testing.T) {
+	for security, want := range map[rollover.Security]bool{rollover.Secure: true, rollover.Insecure: true, rollover.Bogus: false, rollover.Indeterminate: false, "": false} {
+		if (Trace{Security: security}).Sound() != want || (Trace{Security: security, Code: CodeTTL}).Sound() {
+			t.Errorf("%s is not sound, or with a fault", security)
+		}
+	}
+}
+
+// A zone below a name that is not proven to be none is proven by its DS.
+func TestADoubtAboveAZoneIsNone(t *testing.T) {
+	w := fixedWorld(t)
+	deep := chaintest.KeyedZone(t, chaintest.FixedKey("deep.b.zone.example.", 257, 5))
+	w.zones["zone.example."].Delegate(deep)
+	w.zones[deep.Name] = deep
+	w.spoil = func(_, name string, rrtype uint16, m *dns.Msg) *dns.Msg {
+		if name == "b.zone.example." && rrtype == dns.TypeDS {
+			m.Ns = nil
+		}
+		return m
+	}
+	if zone, v := w.walk().Zone(context.Background(), deep.Name); v.Security != rollover.Secure || zone.Name != deep.Name {
+		t.Errorf("%s is %s: %s", zone.Name, v.Security, v.Text)
+	}
+	if zone, v := w.walk().Zone(context.Background(), "b.zone.example."); v.Security != rollover.Bogus || zone.Name != "" {
+		t.Errorf("%s is %s: %s", zone.Name, v.Security, v.Text)
+	}
+}
+
+// The DS to hand over is that of a key that signs, with the SEP flag if there is one.
+func TestTheRightDS(t *testing.T) {
+	fact := func(flags uint16, number byte, signs bool) KeyFact {
+		return KeyFact{DNSKEY: chaintest.FixedKey("a.", flags, number).Ours(), Signs: signs}
+	}
+	of := func(number byte, flags uint16) string {
+		d, err := chaintest.FixedKey("a.", flags, number).Ours().DS("a.", 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "a. IN DS " + d.String()
+	}
+	const none = "what `pdnsutil export-zone-ds` prints for an active key"
+	other := Link{Kind: LinkDNSKEY, Zone: "b.", Name: "b.", Keys: []KeyFact{fact(257, 9, true)}}
+	broken := fact(257, 1, true)
+	broken.PublicKey = "!"
+	for _, c := range []struct {
+		kind string
+		keys []KeyFact
+		want string
+	}{
+		{LinkDNSKEY, nil, none},
+		{LinkDNSKEY, []KeyFact{fact(257, 1, false), broken}, none},
+		{LinkDNSKEY, []KeyFact{fact(256, 1, true), fact(256, 2, true)}, of(1, 256) + "; " + of(2, 256)},
+		{LinkDNSKEY, []KeyFact{fact(256, 1, true), fact(257, 2, true), fact(257, 3, false), fact(257, 4, true)}, of(2, 257) + "; " + of(4, 257)},
+		{LinkAnchor, []KeyFact{fact(257, 1, true)}, none},
+	} {
+		trace := Trace{Links: []Link{{Kind: c.kind, Zone: "a.", Name: "a.", Keys: c.keys}, other}}
+		if got := trace.rightDS(0); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+	if got := (Trace{Links: []Link{{Kind: LinkDNSKEY, Zone: "a.", Keys: []KeyFact{fact(257, 1, true)}}}}).rightDS(-1); got != of(1, 257) {
+		t.Errorf("of no link: %s", got)
+	}
+}
+
+// Servers are behind the newest serial, in the order of RFC 1982; one that tells
+// none is not.
+func TestServersThatLag(t *testing.T) {
+	for _, c := range []struct {
+		serials []uint32
+		behind  string
+	}{
+		{[]uint32{7, 7}, ""}, {[]uint32{0, 7, 9}, "1"}, {[]uint32{9, 7, 0}, "1"}, {[]uint32{7, 9, 8}, "02"}, {[]uint32{4294967295, 1}, "0"}, {[]uint32{1, 4294967295}, "1"}, {[]uint32{4000000000, 4000000001}, "0"},
+	} {
+		l := Link{Mark: MarkGood}
+		for _, n := range c.serials {
+			l.Answers = append(l.Answers, AnswerFact{Serial: n})
+		}
+		l.laggards()
+		got := ""
+		for i, a := range l.Answers {
+			if a.Code == CodeLagging {
+				got += fmt.Sprint(i)
+			}
+		}
+		if got != c.behind || (l.Mark == MarkWarning) != (got != "") {
+			t.Errorf("%v: %s are behind, and the mark is %s", c.serials, got, l.Mark)
 		}
 	}
 }

@@ -73,7 +73,7 @@ type descent struct {
 	zone    Zone // the lowest one with proven keys
 	links   []Link
 	verdict Verdict // secure: the chain holds down to zone, and the name is in it
-	broken  string  // the zone below, where the chain ends
+	broken  string  // the name below that has no DS, or of which that is not proven
 	noName  bool
 	told    string   // what is proven not to be there, in words; empty when it is there
 	doubt   *Verdict // why it is not proven that a name in between is no delegation
@@ -159,7 +159,6 @@ func (d *descent) enter(ctx context.Context, zone string, trust Trust) bool {
 	d.links = append(d.links, link)
 	d.verdict = keys.Verdict
 	if keys.Security != rollover.Secure {
-		d.broken = zone
 		return false
 	}
 	until := keys.Expires
@@ -194,7 +193,7 @@ func (d *descent) keys(ctx context.Context, zone string, trust Trust) (Keys, Lin
 // fit notes on the DS link of a zone which of its records have a key.
 func (d *descent) fit(zone string, keys []rollover.DNSKEY) {
 	for i := range d.links {
-		if l := &d.links[i]; l.Name == zone && (l.Kind == LinkDS || l.Kind == LinkAnchor) {
+		if l := &d.links[i]; l.Name == zone {
 			for j := range l.DS {
 				ds := l.DS[j].DS
 				l.DS[j].Untried = false
