@@ -148,6 +148,11 @@ func TestTracesInFull(t *testing.T) {
 		{"secure", Goal{Name: www, Type: dns.TypeA, Absent: "no." + child}, (*world).walk},
 		{"secure, by an alias", Goal{Name: "alias." + child, Type: dns.TypeA}, (*world).walk},
 		{"an alias of itself", Goal{Name: "loop." + child, Type: dns.TypeA}, (*world).walk},
+		{"an alias that is unsigned", Goal{Name: "alias." + child, Type: dns.TypeA}, spoiled("alias."+child, dns.TypeA, unsign)},
+		{"the DS of the root", Goal{Name: ".", Type: dns.TypeDS}, (*world).walk},
+		{"a DNSKEY set of no zone", Goal{Name: www, Type: dns.TypeDNSKEY}, (*world).walk},
+		{"a denial of a name elsewhere", Goal{Name: www, Type: dns.TypeA, Absent: "no.other."}, (*world).walk},
+		{"an alias, and a denial", Goal{Name: "alias." + child, Type: dns.TypeA, Absent: "no." + child}, (*world).walk},
 		{"no data", Goal{Name: www, Type: dns.TypeTXT}, (*world).walk},
 		{"no name", Goal{Name: "x.y." + child, Type: dns.TypeA}, (*world).walk},
 		{"names below alone", Goal{Name: "b." + child, Type: dns.TypeA}, (*world).walk},
@@ -329,5 +334,20 @@ func TestServersThatLag(t *testing.T) {
 		if got != c.behind || (l.Mark == MarkWarning) != (got != "") {
 			t.Errorf("%v: %s are behind, and the mark is %s", c.serials, got, l.Mark)
 		}
+	}
+}
+
+// Aliases of each other are followed so many times, and no more.
+func TestAliasesHaveAnEnd(t *testing.T) {
+	w := fixedWorld(t)
+	w.zones["zone.example."].Add(chaintest.RRs(t, "ping.zone.example. 60 IN CNAME pong.zone.example.", "pong.zone.example. 60 IN CNAME ping.zone.example.")...)
+	n := 0
+	for _, l := range w.trace("ping.zone.example.", dns.TypeA).Links {
+		if l.Kind == LinkData {
+			n++
+		}
+	}
+	if n != maxAliases+1 {
+		t.Errorf("%d names were asked for", n)
 	}
 }

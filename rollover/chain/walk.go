@@ -73,7 +73,7 @@ type descent struct {
 	zone    Zone // the lowest one with proven keys
 	links   []Link
 	verdict Verdict // secure: the chain holds down to zone, and the name is in it
-	broken  string  // the name below that has no DS, or of which that is not proven
+	broken  string  // the zone below, where the chain ends
 	noName  bool
 	told    string   // what is proven not to be there, in words; empty when it is there
 	doubt   *Verdict // why it is not proven that a name in between is no delegation
@@ -159,6 +159,7 @@ func (d *descent) enter(ctx context.Context, zone string, trust Trust) bool {
 	d.links = append(d.links, link)
 	d.verdict = keys.Verdict
 	if keys.Security != rollover.Secure {
+		d.broken = zone
 		return false
 	}
 	until := keys.Expires
