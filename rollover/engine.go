@@ -38,6 +38,8 @@ type Engine struct {
 	// ungated leaves the gates out: the proof sets it, to see that the table
 	// alone is safe, and that each of its guards is needed.
 	ungated bool
+
+	handOvers handOvers
 }
 
 // Setting is what the configuration says of one zone.
@@ -55,6 +57,7 @@ type Setting struct {
 	// that was started with another driver; nil for one that could not work.
 	Drivers  func(name string) Registrar
 	Resubmit time.Duration // until an accepted change that the parent does not show is handed over again
+	HandOver time.Duration // that the driver may take for one change; 90 s if zero
 }
 
 // visit is one zone in one tick.

@@ -1,6 +1,9 @@
 package rollover
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Commands opens Roll.commands to the proof of the table.
 func (r *Roll) Commands(s Step) []Command { return r.commands(s) }
@@ -55,4 +58,36 @@ func (l *Ledger) Unmask(s Sighting) Sighting { return l.unmask(s) }
 // Largest is the largest TTL of any version of a record.
 func (l Ledger) Largest(record Record) time.Duration {
 	return l.largest(record, func(LedgerEntry) bool { return false })
+}
+
+// OrderOfHandOvers is the order in which drivers are asked whose changes were
+// missed so often; below 0 for none.
+func OrderOfHandOvers(misses ...int) []int {
+	var visits []*visit
+	at := map[*visit]int{}
+	for i, n := range misses {
+		v := &visit{roll: &Roll{}}
+		if n >= 0 {
+			v.roll.Submission = &Submission{Misses: n}
+		}
+		at[v] = i
+		visits = append(visits, v)
+	}
+	var out []int
+	for _, v := range byMisses(visits) {
+		out = append(out, at[v])
+	}
+	return out
+}
+
+// BegunHandOvers is how many of n zones are handed over while none comes back.
+func BegunHandOvers(n int) int {
+	var h handOvers
+	begun := 0
+	for i := range n {
+		if h.begin(fmt.Sprint(i)) {
+			begun++
+		}
+	}
+	return begun
 }

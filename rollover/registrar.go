@@ -83,8 +83,9 @@ type Submission struct {
 
 const (
 	// submitBudget is how long the drivers of one tick may take together
-	// before the zones that are left wait for the next tick: a registrar that
-	// hangs must not keep others from being looked at.
+	// before the zones that are left wait for the next tick: registrars that
+	// hang must not keep others from being looked at. What was begun by then
+	// has its own time.
 	submitBudget = 2 * time.Minute
 	// submitPause is the longest pause after a change that was not accepted.
 	submitPause = time.Hour
@@ -98,30 +99,49 @@ const (
 // zones were acted upon, so that a slow driver delays no step.
 func (e *Engine) submit(ctx context.Context, visits []*visit) error {
 	begun := e.Now()
-	e.each(visits, func(v *visit) {
-		if ctx.Err() == nil && e.Now().Since(begun) < submitBudget {
+	inTime := func() bool { return ctx.Err() == nil && e.Now().Since(begun) < submitBudget }
+	for _, v := range visits {
+		switch {
+		case !v.ended || ctx.Err() != nil:
+		case inTime():
+			v.tidy(ctx)
+		default:
+			v.untidied()
+		}
+	}
+	e.each(byMisses(visits), func(v *visit) {
+		if inTime() {
 			v.submit(ctx)
 		}
 	})
-	for _, v := range visits {
-		if v.ended && ctx.Err() == nil {
-			v.tidy(ctx)
-		}
-	}
 	return e.save(visits)
+}
+
+// leaves says whether a rollover that has ended may leave something behind that
+// the driver has put elsewhere.
+func (v *visit) leaves() bool {
+	r := v.roll
+	kind, err := r.kind()
+	return err == nil && kind.oneSided() && v.setting.Policy.CDS && v.setting.Registrar != nil && r.Submission != nil && r.Ask != nil && len(r.Ask.Sides) > 0
+}
+
+// untidied tells that there was no time to have it taken away.
+func (v *visit) untidied() {
+	if v.leaves() {
+		v.submitted(*v.roll.Submission, Answer{State: SubmissionFailed, Text: "no time was left to look for what was put elsewhere for this change (signalling records): look for it by hand"})
+	}
 }
 
 // tidy has the driver take away what it has put elsewhere for a first DS. What
 // it cannot take away it tells; nothing waits for that.
 func (v *visit) tidy(ctx context.Context) {
-	r, p := v.roll, v.setting.Policy
-	was := r.Submission
-	if kind, err := r.kind(); err != nil || !kind.oneSided() || !p.CDS || v.setting.Registrar == nil || was == nil || r.Ask == nil || len(r.Ask.Sides) == 0 {
+	if !v.leaves() {
 		return
 	}
-	change := r.change(p)
+	was := v.roll.Submission
+	change := v.roll.change(v.setting.Policy)
 	change.Attempt, change.Over = was.Attempts+1, true
-	if answer := v.setting.Registrar.Submit(ctx, change); answer.Text != "" && ctx.Err() == nil {
+	if answer := v.handOver(ctx, change); answer.Text != "" && ctx.Err() == nil {
 		v.submitted(*was, answer)
 	}
 }
@@ -148,7 +168,7 @@ func (v *visit) submit(ctx context.Context) {
 		return
 	}
 	change.Attempt = was.Attempts + 1
-	answer := v.setting.Registrar.Submit(ctx, change)
+	answer := v.handOver(ctx, change)
 	if ctx.Err() != nil {
 		return
 	}
