@@ -62,9 +62,9 @@ func (w Walk) Zone(ctx context.Context, name string) (Zone, Verdict) {
 
 // Above is the zone with proven keys that a name is in. A verdict that is insecure
 // says that some zone on the way is proven to be unsigned.
-func (w Walk) Above(ctx context.Context, name string) (string, Verdict) {
+func (w Walk) Above(ctx context.Context, name string) (Zone, Verdict) {
 	d := w.descend(ctx, name)
-	return d.zone.Name, d.verdict
+	return d.zone, d.verdict
 }
 
 // descent is how far a chain was followed.

@@ -29,9 +29,9 @@ func (c *Client) proveUnsigned(ctx context.Context, zone string, p *proofs) {
 		return
 	}
 	walk := chain.Walk{Ask: p.asking(c), Anchors: c.Anchors, Now: c.now().Wall}
-	name, v := walk.Above(ctx, above(zone))
+	z, v := walk.Above(ctx, above(zone))
 	if v.Security == rollover.Secure {
-		v = chain.Verdict{Security: rollover.Bogus, Text: fmt.Sprintf("the answer of the parent is not signed by a zone above %s, and %s is signed", zone, name)}
+		v = chain.Verdict{Security: rollover.Bogus, Text: fmt.Sprintf("the answer of the parent is not signed by a zone above %s, and %s is signed", zone, z.Name)}
 	}
 	p.unsigned = &v
 }

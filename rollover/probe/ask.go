@@ -185,7 +185,7 @@ func parse(packet []byte, query *dns.Msg) (*dns.Msg, error) {
 	if err := unpack(m, packet); err != nil && !m.Truncated {
 		return nil, fmt.Errorf("malformed: %w", err)
 	}
-	if !m.Response || m.Opcode != dns.OpcodeQuery || m.Id != query.Id {
+	if !m.Response || m.Opcode != query.Opcode || m.Id != query.Id {
 		return nil, errors.New("not an answer to this query")
 	}
 	if err := matches(m, query.Question[0]); err != nil {
