@@ -43,8 +43,11 @@ func (p *Parent) Submit(ctx context.Context, c rollover.Change) rollover.Answer 
 }
 
 func (p *Parent) submit(ctx context.Context, c rollover.Change) (string, error) {
-	p.Turn.Lock()
-	defer p.Turn.Unlock()
+	done, err := turn(ctx, p.Turn)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	inv, err := p.parentOf(ctx, c.Zone)
 	if err != nil {
 		return "", err
@@ -64,6 +67,18 @@ func (p *Parent) submit(ctx context.Context, c rollover.Change) (string, error) 
 	}
 	// The rest is done anew at each try: an earlier one may have died before it.
 	return "written into zone " + inv.Zone, p.show(ctx, inv)
+}
+
+// turn waits for the turn of a change, and gives it back with done. A change whose
+// time was up meanwhile is not begun: nobody waits for it any more, and it may be
+// wanted no more.
+func turn(ctx context.Context, of sync.Locker) (done func(), err error) {
+	of.Lock()
+	if ctx.Err() != nil {
+		of.Unlock()
+		return nil, fmt.Errorf("%w: %w", rollover.ErrUnavailable, context.Cause(ctx))
+	}
+	return of.Unlock, nil
 }
 
 // parentOf is the parent zone as this PowerDNS has it.

@@ -14,9 +14,15 @@ import (
 // Signals writes signalling records (RFC 9615) into zones of a PowerDNS.
 type Signals struct {
 	*Tool
+	// Zones are those that may be written into, as they are stored; no others.
+	Zones []string
 	// Turn is held for the whole of a change, see Parent.
 	Turn sync.Locker
 }
+
+// metaSignaling marks a zone in which PowerDNS 5 makes the signalling records of
+// all its zones by itself, when it is asked for them.
+const metaSignaling = "SIGNALING-ZONE"
 
 // signalTTL is that of signalling records, in seconds: short, for they are there
 // for a short time.
@@ -25,16 +31,23 @@ const signalTTL uint32 = 300
 // Write makes the CDS and CDNSKEY records of a signalling name those given, none
 // if there are none, in the nearest zone that this PowerDNS has for it, and says
 // which that is, and whether something had to be changed. It wraps ErrUnknownZone
-// when there is none, and ErrRefused when the zone must not or need not be
+// when there is none, ErrUnnamed when it is not one of Zones, ErrSynthesised when it
+// makes such records by itself, and ErrRefused when it must not or need not be
 // changed: it is a secondary here, delegates the name to others, or is not signed.
 func (s *Signals) Write(ctx context.Context, name string, cds, cdnskey []string) (zone string, changed bool, err error) {
 	if name, err = rollover.ParseZone(name); err != nil {
 		return "", false, err
 	}
-	s.Turn.Lock()
-	defer s.Turn.Unlock()
-	inv, err := s.holder(ctx, name)
+	done, err := turn(ctx, s.Turn)
 	if err != nil {
+		return "", false, err
+	}
+	defer done()
+	inv, err := s.holder(ctx, name)
+	switch {
+	case errors.Is(err, rollover.ErrSynthesised):
+		return inv.Zone, false, err
+	case err != nil:
 		return "", false, err
 	}
 	was, err := s.signals(ctx, inv.Zone, name)
@@ -64,7 +77,19 @@ func (s *Signals) holder(ctx context.Context, name string) (rollover.Inventory, 
 	if !found {
 		return rollover.Inventory{}, fmt.Errorf("%w: %s is no signalling name", rollover.ErrRefused, name)
 	}
-	inv, err := changeable(s.nearest(ctx, "_signal."+domain))
+	if !slices.ContainsFunc(s.Zones, func(zone string) bool { return strings.HasSuffix("._signal."+domain, "."+zone) }) {
+		return rollover.Inventory{}, fmt.Errorf("%w: no zone of %s is", rollover.ErrUnnamed, name)
+	}
+	inv, err := s.nearest(ctx, "_signal."+domain)
+	switch {
+	case err != nil:
+		return inv, err
+	case slices.Contains(inv.Metadata[metaSignaling], "1"):
+		return inv, fmt.Errorf("%w: in zone %s", rollover.ErrSynthesised, inv.Zone)
+	case !slices.Contains(s.Zones, inv.Zone):
+		return rollover.Inventory{}, fmt.Errorf("%w: %s", rollover.ErrUnnamed, inv.Zone)
+	}
+	inv, err = changeable(inv, nil)
 	if err == nil && !slices.ContainsFunc(inv.Keys, func(k rollover.Key) bool { return k.Active && k.Published }) {
 		err = fmt.Errorf("%w: the zone %s is not signed, so nobody would believe what it signals", rollover.ErrRefused, inv.Zone)
 	}

@@ -23,8 +23,11 @@ func TestSignals(t *testing.T) {
 			{Name: "else.hosts.test.", TTL: 60, Type: "NS", Content: "ns.else.test."},
 		}},
 		pdnstest.Zone{Name: "bare.test"},
+		pdnstest.Zone{Name: "customer.test", Kind: rollover.KindMaster, Keys: []rollover.Key{key}},
+		pdnstest.Zone{Name: "sub.hosts.test", Kind: rollover.KindMaster, Keys: []rollover.Key{key}},
+		pdnstest.Zone{Name: "_signal.ns2.hosts.test", Kind: rollover.KindMaster, Keys: []rollover.Key{key}, Metadata: map[string][]string{"SIGNALING-ZONE": {"1"}}},
 	)
-	s := pdns.Signals{Tool: w.Tool, Turn: new(sync.Mutex)}
+	s := pdns.Signals{Tool: w.Tool, Turn: new(sync.Mutex), Zones: []string{"hosts.test.", "bare.test.", "nowhere.example."}}
 	const name, cdnskey = "_dsboot.child.test._signal.ns1.hosts.test.", "257 3 13 MbTbzwZLz9BlivUAskzyt4SE76gYqF8F6VFl17gjUetqpOhQVuiEwMpasjLkkp63ImcAFPZMwgAEqa58M2H3nw=="
 	cds := func(tag uint16) string { return ds(tag).String() }
 	for i, c := range []struct {
@@ -41,6 +44,10 @@ func TestSignals(t *testing.T) {
 		{"_dsboot.child.test._signal.ns1.else.hosts.test.", []string{cds(1)}, nil, false, rollover.ErrRefused, []string{"3 13 2"}},
 		{"_dsboot.child.test._signal.ns1.bare.test.", []string{cds(1)}, nil, false, rollover.ErrRefused, []string{"3 13 2"}},
 		{"_dsboot.child.test._signal.ns1.nowhere.example.", []string{cds(1)}, nil, false, rollover.ErrUnknownZone, []string{"3 13 2"}},
+		{"_dsboot.child.test._signal.ns1.customer.test.", []string{cds(1)}, nil, false, rollover.ErrUnnamed, []string{"3 13 2"}},
+		{"_dsboot.child.test._signal.ns1.sub.hosts.test.", []string{cds(1)}, nil, false, rollover.ErrUnnamed, []string{"3 13 2"}},
+		{"_dsboot.child.test._signal.ns1.xhosts.test.", []string{cds(1)}, nil, false, rollover.ErrUnnamed, []string{"3 13 2"}},
+		{"_dsboot.child.test._signal.ns2.hosts.test.", []string{cds(1)}, nil, false, rollover.ErrSynthesised, []string{"3 13 2"}},
 		{"--config-dir=/x", []string{cds(1)}, nil, false, rollover.ErrZoneName, []string{"3 13 2"}},
 		{"ns1.hosts.test.", []string{cds(1)}, nil, false, rollover.ErrRefused, []string{"3 13 2"}},
 		{name, nil, nil, true, nil, nil},
@@ -52,6 +59,11 @@ func TestSignals(t *testing.T) {
 		out := w.Util("list-zone", "hosts.test")
 		if strings.Count(out, "_dsboot") != len(c.has) {
 			t.Errorf("%d: expected %q in the zone, which has:\n%s", i, c.has, out)
+		}
+		for _, other := range []string{"customer.test", "sub.hosts.test", "_signal.ns2.hosts.test"} {
+			if strings.Contains(w.Util("list-zone", other), "_dsboot") {
+				t.Errorf("%d: written into %s", i, other)
+			}
 		}
 		for _, want := range c.has {
 			if !strings.Contains(out, want) {

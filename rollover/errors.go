@@ -15,6 +15,11 @@ var (
 	// ErrRefused: it was asked for something that would not be safe, or makes
 	// no sense in the present state.
 	ErrRefused = errors.New("refused")
+	// ErrUnnamed: the configuration does not name the zone among those that may
+	// be written into.
+	ErrUnnamed = errors.New("not named in the configuration")
+	// ErrSynthesised: PowerDNS makes the records by itself.
+	ErrSynthesised = errors.New("PowerDNS makes them by itself")
 )
 
 // Unsavable is one zone whose state cannot be saved, whatever becomes of the

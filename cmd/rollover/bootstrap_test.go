@@ -149,7 +149,7 @@ func TestBootstrapAndDelete(t *testing.T) {
 	r := newlySigned(t, lab.Zone{Name: boot, Layout: lab.Unsigned, Hosts: "hosts.lab.test.", TTL: 1, Minimum: 1, SOATTL: 1},
 		lab.Zone{Name: plain, Layout: lab.Unsigned, TTL: 1, Minimum: 1, SOATTL: 1})
 	h, all := r.h, []string{boot, plain}
-	h.configure("[ds]\ndriver = \"cds\"\ncds.signal = true\n")
+	h.configure("[ds]\ndriver = \"cds\"\ncds.private_targets = [\"127.0.0.1\"]\ncds.signal = true\ncds.signal_zones = [\"hosts.lab.test\"]\n")
 	hosts := []string{"ns1.hosts.lab.test.", "ns2.hosts.lab.test."}
 	h.witnessed(all, func() {
 		h.must("sign", boot)
@@ -234,7 +234,7 @@ func TestFirstDSThatServersDisagreeAbout(t *testing.T) {
 	zone := "boot.lab.test."
 	r := newlySigned(t, lab.Zone{Name: zone, Layout: lab.Unsigned, Hosts: "hosts.lab.test.", TTL: 1, Minimum: 1, SOATTL: 1})
 	h, one, ctx := r.h, []string{zone}, context.Background()
-	h.configure("[ds]\ndriver = \"cds\"\n")
+	h.configure("[ds]\ndriver = \"cds\"\ncds.private_targets = [\"127.0.0.1\"]\n")
 	h.must("sign", zone)
 	h.until("seen everywhere", one, h.advance, func(s rollover.Status) bool { return s.SeenEverywhereAt != nil })
 	if _, err := h.lab.Pdnsutil(ctx, "set-publish-cds", "boot.lab.test", "4"); err != nil {
@@ -275,7 +275,7 @@ func TestFirstDSThatIsTakenBack(t *testing.T) {
 	zone := "boot.lab.test."
 	r := newlySigned(t, lab.Zone{Name: zone, Layout: lab.Unsigned, TTL: 1, Minimum: 1, SOATTL: 1})
 	h, one, ctx := r.h, []string{zone}, context.Background()
-	h.configure("[ds]\ndriver = \"cds\"\n")
+	h.configure("[ds]\ndriver = \"cds\"\ncds.private_targets = [\"127.0.0.1\"]\n")
 	recorder := h.lab.Record(ctx, zone)
 	h.must("sign", zone)
 	h.until("accepted", one, h.advance, accepted)

@@ -113,7 +113,7 @@ func TestCDSDriver(t *testing.T) {
 	o.BIND, o.Extra = true, extra
 	h := newHarness(t, "2s", o)
 	r.h, r.script = h, h.write("follow", follow, 0o700)
-	h.configure("[ds]\ndriver = \"cds\"\n")
+	h.configure("[ds]\ndriver = \"cds\"\ncds.private_targets = [\"127.0.0.1\"]\n")
 	all := names(types)
 	h.witnessed(all, func() {
 		h.start(types)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"time"
 )
@@ -21,6 +22,7 @@ const (
 type dsConfig struct {
 	Driver   *string         `toml:"driver"`
 	Resubmit *duration       `toml:"resubmit"`
+	Deadline *duration       `toml:"deadline"`
 	Exec     *execConfig     `toml:"exec"`
 	Nsupdate *nsupdateConfig `toml:"nsupdate"`
 	CDS      *cdsConfig      `toml:"cds"`
@@ -44,6 +46,52 @@ type cdsConfig struct {
 	CDNSKEY *bool `toml:"cdnskey"`
 	Notify  *bool `toml:"notify"`
 	Signal  *bool `toml:"signal"`
+	// SignalZones are the zones that signalling records may be written into.
+	SignalZones []string `toml:"signal_zones"`
+	// PrivateTargets are networks that NOTIFY may go to although they are not public.
+	PrivateTargets []string `toml:"private_targets"`
+}
+
+// zones is the zones for signalling records, as they are stored.
+func (c cdsConfig) zones() ([]string, error) {
+	var out []string
+	for _, text := range c.SignalZones {
+		zone, err := parseZone(text)
+		if err != nil {
+			return nil, fmt.Errorf("cds.signal_zones: %w", err)
+		}
+		out = append(out, zone)
+	}
+	return out, nil
+}
+
+// networks is what NOTIFY may go to beside public addresses: networks as in
+// 10.1.0.0/16, and addresses.
+func (c cdsConfig) networks() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range c.PrivateTargets {
+		network, err := netip.ParsePrefix(text)
+		if address, errAddress := netip.ParseAddr(text); err != nil && errAddress == nil {
+			network, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cds.private_targets: %q is neither a network, as 10.1.0.0/16, nor an address", text)
+		}
+		out = append(out, network)
+	}
+	return out, nil
+}
+
+func (c cdsConfig) check() error {
+	zones, err := c.zones()
+	switch {
+	case err != nil:
+		return err
+	case asked(c.Signal) && len(zones) == 0:
+		return errors.New("cds.signal = true needs cds.signal_zones, the zones of your name servers' names, as in [\"example.net\"]: signalling records are written into no others")
+	}
+	_, err = c.networks()
+	return err
 }
 
 // yes is a switch that is on unless it is switched off.
@@ -71,15 +119,22 @@ func (c parentConfig) other() bool {
 
 const longestTTL = 366 * day
 
+// The deadline of one change: a driver holds up all that come after it.
+const (
+	defaultDeadline  = duration(90 * time.Second)
+	shortestDeadline = duration(10 * time.Second)
+	longestDeadline  = duration(10 * time.Minute)
+)
+
 const defaultDSTTL = duration(time.Hour)
 
 func defaultDS() dsConfig {
-	driver, resubmit, on, off := driverManual, duration(6*time.Hour), true, false
+	driver, resubmit, deadline, on, off := driverManual, duration(6*time.Hour), defaultDeadline, true, false
 	return dsConfig{
-		Driver: &driver, Resubmit: &resubmit,
+		Driver: &driver, Resubmit: &resubmit, Deadline: &deadline,
 		Exec:     &execConfig{Command: []string{}, Timeout: duration(time.Minute)},
 		Nsupdate: &nsupdateConfig{TTL: defaultDSTTL, Timeout: duration(10 * time.Second)},
-		CDS:      &cdsConfig{CDNSKEY: &on, Notify: &on, Signal: &off},
+		CDS:      &cdsConfig{CDNSKEY: &on, Notify: &on, Signal: &off, SignalZones: []string{}, PrivateTargets: []string{}},
 		Pdnsutil: &parentConfig{Command: []string{}, Control: []string{}, Controls: [][]string{}, TTL: defaultDSTTL},
 	}
 }
@@ -88,6 +143,7 @@ func defaultDS() dsConfig {
 func (d dsConfig) over(general dsConfig) dsConfig {
 	or(&d.Driver, general.Driver)
 	or(&d.Resubmit, general.Resubmit)
+	or(&d.Deadline, general.Deadline)
 	or(&d.Exec, general.Exec)
 	or(&d.Nsupdate, general.Nsupdate)
 	or(&d.CDS, general.CDS)
@@ -133,10 +189,18 @@ func (d dsConfig) check() error {
 	if *d.Resubmit <= 0 {
 		return errors.New("resubmit must be longer than 0")
 	}
+	if *d.Deadline < shortestDeadline || *d.Deadline > longestDeadline {
+		return fmt.Errorf("deadline must be from %s to %s", time.Duration(shortestDeadline), time.Duration(longestDeadline))
+	}
 	switch *d.Driver {
-	case driverManual, driverCDS:
+	case driverManual:
 		return nil
+	case driverCDS:
+		return d.CDS.check()
 	case driverExec:
+		if d.Exec.Timeout > *d.Deadline {
+			return fmt.Errorf("exec.timeout = %s is longer than the deadline of a change, %s: set a longer deadline beside driver", time.Duration(d.Exec.Timeout), time.Duration(*d.Deadline))
+		}
 		return d.Exec.check()
 	case driverNsupdate:
 		return d.Nsupdate.check()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +48,10 @@ ds.cds.cdnskey = false
 [[zone]]
 name = "signal.example"
 ds.driver = "cds"
+ds.deadline = "4m"
 ds.cds.signal = true
+ds.cds.signal_zones = ["Hosts.Example"]
+ds.cds.private_targets = ["10.1.0.0/16", "::1"]
 [[zone]]
 name = "here.example"
 ds.driver = "pdnsutil"
@@ -79,12 +83,36 @@ ds.pdnsutil.config_dir = "/etc/parent"
 	if c := s.Registrar.(*parent.CDS); !s.Policy.CDS || c.CDNSKEY || !c.Notify || c.Signal != nil || len(c.Validators) == 0 {
 		t.Errorf("by CDS %+v, %+v", s, c)
 	}
-	if c := w.setting("signal.example.").Registrar.(*parent.CDS); c.Signal == nil || !c.CDNSKEY {
+	if c := w.setting("signal.example.").Registrar.(*parent.CDS); c.Signal == nil || !c.CDNSKEY || fmt.Sprint(c.Private) != "[10.1.0.0/16 ::1/128]" || c.Ask == nil || c.Proven == nil || c.ProvenBy == nil {
 		t.Errorf("by CDS with signals %+v", c)
+	}
+	if long, usual := w.setting("signal.example.").HandOver, s.HandOver; long != 4*time.Minute || usual != 90*time.Second {
+		t.Errorf("deadlines %s and %s", long, usual)
 	}
 	p := w.setting("here.example.").Registrar.(*pdns.Parent)
 	if p.ConfigDir != "/etc/parent" || p.Command[0] != "pdnsutil" || w.tool.ConfigDir != "/etc/child" || p.TTL != 0 {
 		t.Errorf("by pdnsutil %+v", p)
+	}
+}
+
+// What a driver may do to others is bounded, and named, before it runs.
+func TestDriverThatMustNotRun(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "rollover.toml")
+	for text, says := range map[string]string{
+		"driver = \"cds\"\ncds.signal = true":                              "cds.signal = true needs cds.signal_zones",
+		"driver = \"cds\"\ncds.signal_zones = [\"a b\"]":                   "cds.signal_zones",
+		"driver = \"cds\"\ncds.private_targets = [\"lan\"]":                "cds.private_targets: \"lan\" is neither a network",
+		"deadline = \"5s\"":                                                "deadline must be from 10s to 10m0s",
+		"deadline = \"11m\"":                                               "deadline must be from 10s to 10m0s",
+		"driver = \"exec\"\nexec = {command = [\"/x\"], timeout = \"2m\"}": "exec.timeout = 2m0s is longer than the deadline of a change, 1m30s",
+	} {
+		if err := os.WriteFile(path, []byte("[ds]\n"+text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loadConfig(path); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

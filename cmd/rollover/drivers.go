@@ -16,7 +16,7 @@ import (
 func (w *world) setting(zone string) rollover.Setting {
 	s := w.config.setting(zone)
 	ds := w.config.ds(w.config.entry(zone))
-	s.Registrar = w.registrar(ds)
+	s.Registrar, s.HandOver = w.registrar(ds), time.Duration(*ds.Deadline)
 	s.Drivers = func(name string) rollover.Registrar {
 		ds.Driver = &name
 		if ds.check() != nil {
@@ -49,29 +49,38 @@ func (w *world) registrar(ds dsConfig) rollover.Registrar {
 // byCDS is the driver cds. A zone may signal for others while it is told to
 // publish CDS records itself, so that both wait for their turn.
 func (w *world) byCDS(c cdsConfig) *parent.CDS {
+	zones, _ := c.zones() // what check has let through
+	networks, _ := c.networks()
 	d := &parent.CDS{
 		Publish: func(ctx context.Context, zone string, digests []uint8, cdnskey bool) (bool, error) {
-			w.turn.Lock()
-			defer w.turn.Unlock()
-			return w.tool.PublishCDS(ctx, zone, digests, cdnskey)
+			return inTurn(ctx, w, func() (bool, error) { return w.tool.PublishCDS(ctx, zone, digests, cdnskey) })
 		},
 		Delete: func(ctx context.Context, zone string, cdnskey bool) (bool, error) {
-			w.turn.Lock()
-			defer w.turn.Unlock()
-			return w.tool.PublishDelete(ctx, zone, cdnskey)
+			return inTurn(ctx, w, func() (bool, error) { return w.tool.PublishDelete(ctx, zone, cdnskey) })
 		},
 		Show: func(ctx context.Context, zone string) error {
-			w.turn.Lock()
-			defer w.turn.Unlock()
-			return w.tool.ShowCDS(ctx, zone)
+			_, err := inTurn(ctx, w, func() (bool, error) { return true, w.tool.ShowCDS(ctx, zone) })
+			return err
 		},
-		CDNSKEY: yes(c.CDNSKEY), Notify: yes(c.Notify),
-		Resolvers: w.config.DNS.Resolvers, Validators: w.config.DNS.Validators, Timeout: time.Duration(w.config.DNS.Timeout),
+		Ask: w.probe.Ask, Proven: w.probe.Proven, ProvenBy: w.probe.ProvenBy,
+		CDNSKEY: yes(c.CDNSKEY), Notify: yes(c.Notify), Private: networks,
+		Resolvers: w.config.DNS.Resolvers, Validators: w.config.DNS.Validators,
 	}
 	if asked(c.Signal) {
-		d.Signal = (&pdns.Signals{Tool: w.tool, Turn: &w.turn}).Write
+		d.Signal = (&pdns.Signals{Tool: w.tool, Turn: &w.turn, Zones: zones}).Write
 	}
 	return d
+}
+
+// inTurn does something to zones when no other driver does. What comes too late
+// for its turn is not begun.
+func inTurn(ctx context.Context, w *world, do func() (bool, error)) (bool, error) {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	if ctx.Err() != nil {
+		return false, fmt.Errorf("%w: %w", rollover.ErrUnavailable, context.Cause(ctx))
+	}
+	return do()
 }
 
 // parentTool is the PowerDNS of the parent zone: that of the zones, changed by

@@ -327,7 +327,7 @@ func TestCDSDriverKilled(t *testing.T) {
 	}
 	registry := newlySigned(t, zones[0].lab, zones[1].lab, zones[2].lab)
 	registry.script = registry.h.write("follow", follow, 0o700)
-	registry.h.configure("[ds]\ndriver = \"cds\"\n")
+	registry.h.configure("[ds]\ndriver = \"cds\"\ncds.private_targets = [\"127.0.0.1\"]\n")
 	r := newReaper(registry.h)
 	r.once = true
 	r.ends(zones, func(zone string) {

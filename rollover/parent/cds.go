@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -27,13 +28,26 @@ type CDS struct {
 	// if there are none, and says in which zone, and whether that changed it. It
 	// wraps ErrUnknownZone where no zone for the name is in reach. With a nil
 	// Signal the records are told, and nothing is written.
-	Signal     func(ctx context.Context, name string, cds, cdnskey []string) (zone string, changed bool, err error)
+	Signal func(ctx context.Context, name string, cds, cdnskey []string) (zone string, changed bool, err error)
+	// Ask is how servers are asked. Proven is the records of a name, proven from a
+	// trust anchor down, and the zone that it is in; ProvenBy those that a zone has
+	// at its own name, as one server gives them, proven by these keys of it.
+	Ask      Ask
+	Proven   func(ctx context.Context, name string, rrtype uint16) (records []dns.RR, zone string, err error)
+	ProvenBy func(ctx context.Context, server, zone string, keys []rollover.DNSKEY, rrtype uint16) ([]dns.RR, error)
+
 	CDNSKEY    bool
-	Notify     bool     // send NOTIFY(CDS) where the parent wants it
-	Resolvers  []string // to find where that is
-	Validators []string // to see signalling records as a parent sees them
-	Timeout    time.Duration
+	Notify     bool           // send NOTIFY(CDS) where the parent wants it
+	Private    []netip.Prefix // that it may go to although they are not public
+	Resolvers  []string       // to find the addresses of where that is
+	Validators []string       // to see signalling records as a parent sees them
 }
+
+const (
+	maxServers    = 256 // of a zone that are asked for its CDS records
+	maxAnnounced  = 64  // records in one of their answers
+	maxSignatures = 16  // on one of their record sets
+)
 
 var _ rollover.Registrar = (*CDS)(nil)
 
@@ -54,25 +68,55 @@ func (d *CDS) Submit(ctx context.Context, c rollover.Change) rollover.Answer {
 		}
 		return rollover.Answer{State: state, Text: err.Error()}
 	}
-	n := 0
-	for _, s := range c.Servers {
-		if s.Role != rollover.RoleChild {
-			continue
-		}
-		n++
-		if answer, err := d.serves(ctx, c, s); err != nil {
-			if !changed && !errors.As(err, new(*deafError)) {
-				d.showAgain(ctx, c.Zone, &answer)
-			}
-			return answer
-		}
+	children := ofZone(c)
+	if len(children) > maxServers {
+		return rollover.Answer{State: rollover.SubmissionLater, Text: fmt.Sprintf("too much: the zone has %d servers, and at most %d are asked", len(children), maxServers)}
 	}
-	text := fmt.Sprintf("%d servers serve the CDS records", n)
+	worst := gravest(each(children, func(s rollover.Server) served { return d.serves(ctx, c, s) }))
+	if worst.err != nil {
+		if !changed && !errors.As(worst.err, new(*deafError)) {
+			d.showAgain(ctx, c.Zone, &worst.answer)
+		}
+		return worst.answer
+	}
+	text := fmt.Sprintf("%d servers serve the CDS records", len(children))
 	signals := d.signal(ctx, c)
 	if signals.spreading {
 		return rollover.Answer{State: rollover.SubmissionLater, Text: text + signals.text + "; the parent is told when they had time to spread", Missing: signals.missing}
 	}
 	return rollover.Answer{State: rollover.SubmissionAccepted, Text: text + signals.text + "; " + d.tell(ctx, c.Zone), Missing: signals.missing}
+}
+
+// ofZone is the servers of the zone.
+func ofZone(c rollover.Change) []rollover.Server {
+	return slices.DeleteFunc(slices.Clone(c.Servers), func(s rollover.Server) bool { return s.Role != rollover.RoleChild })
+}
+
+// served is what a server does not serve as it must be, and what the driver
+// answers to that.
+type served struct {
+	answer rollover.Answer
+	err    error
+}
+
+// gravest is what a person must look at, else what is yet to come, else a server
+// that gave no answer.
+func gravest(all []served) served {
+	weight := func(s served) int {
+		switch {
+		case s.err == nil:
+			return 3
+		case errors.As(s.err, new(*deafError)):
+			return 2
+		case s.answer.State == rollover.SubmissionLater:
+			return 1
+		}
+		return 0
+	}
+	if len(all) == 0 {
+		return served{}
+	}
+	return slices.MinFunc(all, func(a, b served) int { return weight(a) - weight(b) })
 }
 
 // showAgain has PowerDNS show the records once more that a server does not
@@ -96,9 +140,9 @@ type deafError struct{ error }
 // serves says why a server does not serve CDS and CDNSKEY as they must be, and
 // what the driver answers to that. What is missing comes with the next transfer;
 // what is too much a person must look at, for the parent would make DS records of it.
-func (d *CDS) serves(ctx context.Context, c rollover.Change, s rollover.Server) (rollover.Answer, error) {
-	answer := func(state rollover.SubmissionState, err error) (rollover.Answer, error) {
-		return rollover.Answer{State: state, Text: s.String() + " " + err.Error()}, err
+func (d *CDS) serves(ctx context.Context, c rollover.Change, s rollover.Server) served {
+	answer := func(state rollover.SubmissionState, err error) served {
+		return served{rollover.Answer{State: state, Text: s.String() + " " + err.Error()}, err}
 	}
 	cds, err := d.ask(ctx, c, s, dns.TypeCDS)
 	if err != nil {
@@ -118,7 +162,7 @@ func (d *CDS) serves(ctx context.Context, c rollover.Change, s rollover.Server) 
 	if err := want.lacking(cds, cdnskey, d.CDNSKEY); err != nil {
 		return answer(rollover.SubmissionLater, err)
 	}
-	return rollover.Answer{}, nil
+	return served{}
 }
 
 // lacking is what a server that answers has yet to take over; nil if nothing.
@@ -201,7 +245,7 @@ func (d *CDS) ask(ctx context.Context, c rollover.Change, s rollover.Server, qty
 	m := new(dns.Msg).SetQuestion(c.Zone, qtype)
 	m.RecursionDesired = false
 	m.SetEdns0(1232, true)
-	answer, err := exchange(ctx, m, s.Address, timeoutOf(d.Timeout))
+	answer, err := d.Ask(ctx, s.Address, m)
 	switch {
 	case err != nil:
 		return nil, &deafError{err}
@@ -209,8 +253,11 @@ func (d *CDS) ask(ctx context.Context, c rollover.Change, s rollover.Server, qty
 		return nil, fmt.Errorf("it answers %s, authoritative %v", rcode(answer.Rcode), answer.Authoritative)
 	}
 	out, set, signatures := announced(answer)
-	if len(set) == 0 {
+	switch {
+	case len(set) == 0:
 		return nil, errors.New("there are none")
+	case len(set) > maxAnnounced || len(signatures) > maxSignatures:
+		return nil, fmt.Errorf("too much: there are %d, with %d signatures", len(set), len(signatures))
 	}
 	return out, signed(c, set, signatures)
 }
@@ -288,29 +335,4 @@ func pointed(c rollover.Change, k rollover.Key, set []rollover.DS) bool {
 		}
 	}
 	return false
-}
-
-// tell sends NOTIFY(CDS), and says what came of it: it is only a hint to the
-// parent, which may poll as well.
-func (d *CDS) tell(ctx context.Context, zone string) string {
-	if !d.Notify {
-		return "the parent must poll them"
-	}
-	r := resolver{d.Resolvers, timeoutOf(d.Timeout)}
-	endpoints, err := r.endpoints(ctx, zone)
-	switch {
-	case err != nil:
-		return fmt.Sprintf("the parent must poll them: looking for its DSYNC records failed: %v", err)
-	case len(endpoints) == 0:
-		return "the parent must poll them: it has no DSYNC record"
-	}
-	var said []string
-	for _, e := range endpoints {
-		if err := r.notify(ctx, zone, e); err != nil {
-			said = append(said, fmt.Sprintf("NOTIFY(CDS) to %s failed: %v", e, err))
-			continue
-		}
-		said = append(said, fmt.Sprintf("NOTIFY(CDS) sent to %s", e))
-	}
-	return strings.Join(said, ", ")
 }

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -52,8 +51,9 @@ func TestWhereTheParentWantsToBeTold(t *testing.T) {
 			reply.Rcode = dns.RcodeNameError
 			reply.Ns = []dns.RR{rr(t, c.apex+" 60 IN SOA ns. host. 1 2 3 4 5")}
 		})
-		r := resolver{[]string{"127.0.0.1:1", n.address}, 2 * time.Second}
-		found, err := r.endpoints(context.Background(), c.zone)
+		ask := eyes(t).Ask
+		d := &CDS{Ask: ask, Proven: trusting(ask, n.address)}
+		found, err := d.endpoints(context.Background(), c.zone)
 		want := "[listener.example:5300]"
 		if c.owner == "" {
 			want = "[]"
@@ -90,6 +90,11 @@ func world(t *testing.T, by signer, records ...string) *nameServer {
 		}
 	})
 	return n
+}
+
+// unprovenBy is a zone that cannot prove its name servers.
+func unprovenBy(context.Context, string, string, []rollover.DNSKEY, uint16) ([]dns.RR, error) {
+	return nil, errors.New("not signed")
 }
 
 func TestCDS(t *testing.T) {
@@ -129,9 +134,10 @@ func TestCDS(t *testing.T) {
 		published, shown := 0, 0
 		d := &CDS{
 			Show:    func(context.Context, string) error { shown++; return nil },
-			CDNSKEY: true, Notify: true, Resolvers: []string{n.address}, Timeout: 2 * time.Second,
+			CDNSKEY: true, Notify: true, Resolvers: []string{"127.0.0.1:1", n.address}, Private: loopback(), Ask: eyes(t).Ask,
 			Publish: func(context.Context, string, []uint8, bool) (bool, error) { published++; return false, nil },
 		}
+		d.Proven, d.ProvenBy = trusting(d.Ask, n.address), unprovenBy
 		c.change.Servers = []rollover.Server{
 			{Role: rollover.RoleChild, Name: "ns1", Address: n.address}, {Role: rollover.RoleChild, Name: "ns2", Address: n.address},
 			{Role: rollover.RoleParent, Name: "p", Address: "127.0.0.1:1"},
@@ -164,7 +170,10 @@ func TestCDSWithTrouble(t *testing.T) {
 	if a := new(CDS).Submit(context.Background(), rollover.Change{Method: "double-ds"}); a.State != rollover.SubmissionFailed || !strings.Contains(a.Text, "another driver (double-ds)") {
 		t.Errorf("a rollover in another order: %+v", a)
 	}
-	deaf := &CDS{Publish: func(context.Context, string, []uint8, bool) (bool, error) { return false, nil }, Notify: true, Resolvers: []string{"127.0.0.1:1"}, Timeout: time.Second,
+	deaf := &CDS{Publish: func(context.Context, string, []uint8, bool) (bool, error) { return false, nil }, Notify: true, Ask: eyes(t).Ask,
+		Proven: func(context.Context, string, uint16) ([]dns.RR, string, error) {
+			return nil, "", errors.New("no resolver answers")
+		},
 		Show: func(context.Context, string) error { t.Error("shown again, though nobody answered"); return nil }}
 	if a := deaf.Submit(context.Background(), change); a.State != rollover.SubmissionAccepted || !strings.Contains(a.Text, "must poll") {
 		t.Errorf("without a resolver: %+v", a)
@@ -216,10 +225,11 @@ func TestFirstAndLastDSByCDS(t *testing.T) {
 		asked := ""
 		d := &CDS{
 			Show:    func(context.Context, string) error { return nil },
-			CDNSKEY: true, Notify: true, Resolvers: []string{n.address}, Timeout: 2 * time.Second,
+			CDNSKEY: true, Notify: true, Resolvers: []string{"127.0.0.1:1", n.address}, Private: loopback(), Ask: eyes(t).Ask,
 			Publish: func(context.Context, string, []uint8, bool) (bool, error) { asked += "publish"; return false, nil },
 			Delete:  func(context.Context, string, bool) (bool, error) { asked += "delete"; return false, nil },
 		}
+		d.Proven, d.ProvenBy = trusting(d.Ask, n.address), unprovenBy
 		c.change.Servers = []rollover.Server{{Role: rollover.RoleChild, Name: "ns1", Address: n.address}}
 		a := d.Submit(context.Background(), c.change)
 		if a.State != c.state || !strings.Contains(a.Text, c.says) {

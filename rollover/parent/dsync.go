@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -22,6 +22,9 @@ const (
 	typeDSYNC    uint16 = 66
 	schemeNOTIFY        = 1
 	dsyncLabel          = "_dsync"
+
+	maxEndpoints = 4 // of one parent that are told
+	maxAddresses = 4 // of one of them that are tried
 )
 
 // endpoint is where a parent wants NOTIFY(CDS) sent.
@@ -35,73 +38,29 @@ func (e endpoint) String() string {
 	return net.JoinHostPort(strings.TrimSuffix(e.target, "."), strconv.Itoa(int(e.port)))
 }
 
-// resolver asks recursive servers, one after the other.
-type resolver struct {
-	servers []string
-	timeout time.Duration
-}
-
-func (r resolver) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
-	err := errors.New("no resolver is configured")
-	for _, server := range r.servers {
-		var answer *dns.Msg
-		m := new(dns.Msg).SetQuestion(name, qtype)
-		m.SetEdns0(1232, true)
-		if answer, err = exchange(ctx, m, withPort(server), r.timeout); err == nil && (answer.Rcode == dns.RcodeSuccess || answer.Rcode == dns.RcodeNameError) {
-			return answer, nil
-		}
-		if err == nil {
-			err = fmt.Errorf("%s answers %s", server, rcode(answer.Rcode))
-		}
-	}
-	return nil, fmt.Errorf("asking for %s %s: %w", name, dns.Type(qtype), err)
-}
-
-// rcode is the name of a response code, its number if it has none.
-func rcode(code int) string {
-	if text, ok := dns.RcodeToString[code]; ok {
-		return text
-	}
-	return fmt.Sprintf("RCODE %d", code)
-}
-
-// exchange asks a server over UDP, and over TCP if the answer is truncated.
-func exchange(ctx context.Context, m *dns.Msg, server string, timeout time.Duration) (*dns.Msg, error) {
-	client := dns.Client{Timeout: timeout}
-	answer, _, err := client.ExchangeContext(ctx, m, server)
-	if err == nil && answer.Truncated {
-		client.Net = "tcp"
-		answer, _, err = client.ExchangeContext(ctx, m, server)
-	}
-	return answer, err
-}
-
 // endpoints finds where the parent of a zone wants NOTIFY(CDS), as RFC 9859
-// section 4.1 says; none if it does not.
-func (r resolver) endpoints(ctx context.Context, zone string) ([]endpoint, error) {
+// section 4.1 says; none if it does not. Only what is proven counts.
+func (d *CDS) endpoints(ctx context.Context, zone string) ([]endpoint, error) {
 	labels := dns.SplitDomainName(zone)
 	if len(labels) < 2 {
 		return nil, nil // the root has no DSYNC records for top level domains here
 	}
 	cut := 1 // labels in front of _dsync
-	for range len(labels) {
-		answer, err := r.ask(ctx, dsyncName(labels, cut), typeDSYNC)
+	for more := true; more; {
+		records, apex, err := d.Proven(ctx, dsyncName(labels, cut), typeDSYNC)
 		if err != nil {
 			return nil, err
 		}
-		if found := dsync(answer); len(found) > 0 {
+		if found := dsync(records); len(found) > 0 {
 			return found, nil
 		}
-		more := false
-		if labels, cut, more = further(labels, cut, soaOf(answer)); !more {
-			return nil, nil
-		}
+		labels, cut, more = further(labels, cut, apex)
 	}
 	return nil, nil
 }
 
-// further is where to look next, from the zone above that answered, if it is
-// one: first behind all labels that it does not have, then at it, then no more.
+// further is where to look next, from the zone that has the name, if it is one
+// above: first behind all labels that it does not have, then at it, then no more.
 func further(labels []string, cut int, apex string) (next []string, at int, more bool) {
 	inferred := len(labels) - dns.CountLabel(apex)
 	switch {
@@ -119,20 +78,11 @@ func dsyncName(labels []string, cut int) string {
 	return dns.Fqdn(strings.Join(append(parts, labels[cut:]...), "."))
 }
 
-func soaOf(m *dns.Msg) string {
-	for _, rr := range m.Ns {
-		if rr.Header().Rrtype == dns.TypeSOA {
-			return dns.CanonicalName(rr.Header().Name)
-		}
-	}
-	return ""
-}
-
-// dsync reads the DSYNC records for CDS of an answer; the library does not know
-// the type (66), so its data comes as octets: type 2, scheme 1, port 2, target.
-func dsync(m *dns.Msg) []endpoint {
+// dsync reads the DSYNC records for CDS, each endpoint once; the library does not
+// know the type (66), so its data comes as octets: type 2, scheme 1, port 2, target.
+func dsync(records []dns.RR) []endpoint {
 	var out []endpoint
-	for _, rr := range m.Answer {
+	for _, rr := range records {
 		raw, ok := rr.(*dns.RFC3597)
 		if !ok || raw.Hdr.Rrtype != typeDSYNC {
 			continue
@@ -145,25 +95,55 @@ func dsync(m *dns.Msg) []endpoint {
 		if err == nil {
 			target, err = rollover.ParseZone(target) // which has the letters that host names have
 		}
-		if port := binary.BigEndian.Uint16(data[3:]); err == nil && target != "." && port > 0 {
-			out = append(out, endpoint{target, port})
+		e := endpoint{target, binary.BigEndian.Uint16(data[3:])}
+		if err == nil && target != "." && e.port > 0 && !slices.Contains(out, e) {
+			out = append(out, e)
 		}
 	}
 	return out
 }
 
+// tell sends NOTIFY(CDS), and says what came of it: it is only a hint to the
+// parent, which may poll as well.
+func (d *CDS) tell(ctx context.Context, zone string) string {
+	if !d.Notify {
+		return "the parent must poll them"
+	}
+	endpoints, err := d.endpoints(ctx, zone)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("the parent must poll them: looking for its DSYNC records failed: %v", err)
+	case len(endpoints) == 0:
+		return "the parent must poll them: it has no DSYNC record"
+	}
+	said := each(endpoints[:min(len(endpoints), maxEndpoints)], func(e endpoint) string {
+		if err := d.notify(ctx, zone, e); err != nil {
+			return fmt.Sprintf("NOTIFY(CDS) to %s failed: %v", e, err)
+		}
+		return fmt.Sprintf("NOTIFY(CDS) sent to %s", e)
+	})
+	if n := len(endpoints) - maxEndpoints; n > 0 {
+		said = append(said, fmt.Sprintf("%d more of its DSYNC records were left out", n))
+	}
+	return strings.Join(said, ", ")
+}
+
 // notify sends NOTIFY(CDS) to an endpoint; one address that takes it is enough.
-func (r resolver) notify(ctx context.Context, zone string, e endpoint) error {
-	addresses, err := r.addresses(ctx, e.target)
+func (d *CDS) notify(ctx context.Context, zone string, e endpoint) error {
+	addresses, err := d.addresses(ctx, e.target)
 	if err != nil {
 		return err
 	}
 	err = fmt.Errorf("%s has no address", e.target)
-	for _, address := range addresses {
+	for _, address := range addresses[:min(len(addresses), maxAddresses)] {
+		if !d.mayNotify(address) {
+			err = fmt.Errorf("%s is not a public address: cds.private_targets may allow it", address)
+			continue
+		}
 		m := new(dns.Msg).SetNotify(zone)
 		m.Question[0].Qtype = dns.TypeCDS
 		var answer *dns.Msg
-		answer, err = exchange(ctx, m, net.JoinHostPort(address, strconv.Itoa(int(e.port))), r.timeout)
+		answer, err = d.Ask(ctx, netip.AddrPortFrom(address, e.port).String(), m)
 		if err == nil && answer.Rcode == dns.RcodeSuccess {
 			return nil
 		}
@@ -174,8 +154,14 @@ func (r resolver) notify(ctx context.Context, zone string, e endpoint) error {
 	return err
 }
 
-func (r resolver) addresses(ctx context.Context, name string) ([]string, error) {
-	var out []string
+// mayNotify says whether a packet may go to an address that a parent named.
+func (d *CDS) mayNotify(a netip.Addr) bool {
+	return public(a) || slices.ContainsFunc(d.Private, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+func (d *CDS) addresses(ctx context.Context, name string) ([]netip.Addr, error) {
+	r := resolver{d.Ask, d.Resolvers}
+	var out []netip.Addr
 	var failed error
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		answer, err := r.ask(ctx, name, qtype)
@@ -184,11 +170,15 @@ func (r resolver) addresses(ctx context.Context, name string) ([]string, error) 
 			continue
 		}
 		for _, rr := range answer.Answer {
+			var raw net.IP
 			switch rr := rr.(type) {
 			case *dns.A:
-				out = append(out, rr.A.String())
+				raw = rr.A
 			case *dns.AAAA:
-				out = append(out, rr.AAAA.String())
+				raw = rr.AAAA
+			}
+			if a, ok := netip.AddrFromSlice(raw); ok {
+				out = append(out, a.Unmap())
 			}
 		}
 	}

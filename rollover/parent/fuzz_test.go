@@ -71,7 +71,7 @@ func FuzzDSYNC(f *testing.F) {
 		if packed {
 			m = travelled(m)
 		}
-		for _, e := range dsync(m) {
+		for _, e := range dsync(m.Answer) {
 			host, _, err := net.SplitHostPort(e.String())
 			if _, ok := dns.IsDomainName(e.target); !ok || err != nil || host == "" || e.port == 0 || !dns.IsFqdn(e.target) {
 				t.Errorf("%x is the endpoint %q: %v", rdata, e, err)
@@ -238,21 +238,22 @@ func wire(record dns.RR) []byte {
 	return out[:n]
 }
 
-// FuzzFurther: from whatever zone an answer says that it comes, the search for
-// DSYNC records goes on to another name that is made of the zone's, and ends
-// after three at most: at the zone that answers if it is above, else one label up.
+// FuzzFurther: whatever zone has the names, the search for DSYNC records goes on to
+// another name that is made of the zone's, and ends after three at most: at the
+// zone that has them if it is above, else one label up.
 func FuzzFurther(f *testing.F) {
-	for _, apex := range []string{"example.", ".", "child.example.", "b.a.child.example.", "EXAMPLE.", "com."} {
-		f.Add(packed(f, &dns.Msg{Ns: []dns.RR{&dns.SOA{Hdr: dns.RR_Header{Name: apex, Rrtype: dns.TypeSOA, Class: dns.ClassINET}, Ns: ".", Mbox: "."}}}), "a.b.child.example.")
+	for _, apex := range []string{"example.", ".", "child.example.", "b.a.child.example.", "com.", ""} {
+		f.Add(apex, "a.b.child.example.")
 	}
-	f.Add(packed(f, &dns.Msg{}), "a.b.")
-	f.Fuzz(func(t *testing.T, raw []byte, zone string) {
-		m := new(dns.Msg)
+	f.Add("", "a.b.")
+	f.Fuzz(func(t *testing.T, apex, zone string) {
 		zone, err := rollover.ParseZone(zone)
-		if err != nil || dns.CountLabel(zone) < 2 || m.Unpack(raw) != nil {
+		if err != nil || dns.CountLabel(zone) < 2 {
 			return
 		}
-		checkApex(t, m)
+		if apex, err = rollover.ParseZone(apex); err != nil {
+			apex = ""
+		}
 		var asked []string
 		labels, cut, more := dns.SplitDomainName(zone), 1, true
 		for more {
@@ -262,10 +263,10 @@ func FuzzFurther(f *testing.F) {
 				return
 			}
 			asked = append(asked, name)
-			labels, cut, more = further(labels, cut, soaOf(m))
+			labels, cut, more = further(labels, cut, apex)
 		}
 		_, above, _ := strings.Cut(zone, ".")
-		if apex := soaOf(m); apex != "" && apex != zone && dns.IsSubDomain(apex, zone) {
+		if apex != "" && apex != zone && dns.IsSubDomain(apex, zone) {
 			above = apex
 		}
 		if last := asked[len(asked)-1]; last != dns.Fqdn(dsyncLabel+"."+strings.TrimSuffix(above, ".")) {
@@ -284,22 +285,6 @@ func isDsyncOf(name, zone string) bool {
 		}
 	}
 	return false
-}
-
-// checkApex: it is a name in the form in which names are compared, and that of
-// the first SOA record, if there is one.
-func checkApex(t *testing.T, m *dns.Msg) {
-	t.Helper()
-	want := ""
-	for _, record := range slices.Backward(m.Ns) {
-		if record.Header().Rrtype == dns.TypeSOA {
-			want = record.Header().Name
-		}
-	}
-	got := soaOf(m)
-	if !strings.EqualFold(got, want) || got != strings.ToLower(got) || got != "" && !dns.IsFqdn(got) {
-		t.Errorf("the zone is %q, not %q", got, want)
-	}
 }
 
 // FuzzPrimary: whatever the primary answers, an update counts as done only if it

@@ -1,8 +1,10 @@
 package parent
 
 import (
+	"context"
 	"crypto"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"rollover/rollover"
+	"rollover/rollover/probe"
 )
 
 // nameServer is a server on loopback that answers as a test says.
@@ -70,6 +73,37 @@ func (n *nameServer) questions() string {
 	defer n.mu.Unlock()
 	return strings.Join(n.asked, ", ")
 }
+
+// eyes is what asks for the driver, as in the program.
+func eyes(t *testing.T) *probe.Client {
+	t.Helper()
+	c := &probe.Client{Timeout: 2 * time.Second}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// trusting takes what a resolver answers as proven.
+func trusting(ask Ask, server string) func(ctx context.Context, name string, rrtype uint16) ([]dns.RR, string, error) {
+	return func(ctx context.Context, name string, rrtype uint16) ([]dns.RR, string, error) {
+		m, err := resolver{ask, []string{server}}.ask(ctx, name, rrtype)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, rr := range m.Ns {
+			if rr.Header().Rrtype == dns.TypeSOA {
+				return m.Answer, rr.Header().Name, nil
+			}
+		}
+		return m.Answer, "", nil
+	}
+}
+
+// loopback is what a test lets NOTIFY go to.
+func loopback() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
 
 func rr(t *testing.T, text string) dns.RR {
 	t.Helper()

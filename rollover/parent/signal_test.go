@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -67,9 +66,16 @@ func (s *signaller) signal(_ context.Context, name string, cds, cdnskey []string
 	return "hosts.example.", changed, nil
 }
 
-func (s *signaller) driver(writes bool) *CDS {
+func (s *signaller) driver(t *testing.T, writes bool) *CDS {
 	d := &CDS{
-		CDNSKEY: true, Validators: []string{s.address}, Timeout: 2 * time.Second,
+		CDNSKEY: true, Validators: []string{s.address}, Ask: eyes(t).Ask,
+		ProvenBy: func(ctx context.Context, server, name string, _ []rollover.DNSKEY, rrtype uint16) ([]dns.RR, error) {
+			m, err := eyes(t).Ask(ctx, server, new(dns.Msg).SetQuestion(name, rrtype))
+			if err != nil {
+				return nil, err
+			}
+			return m.Answer, nil
+		},
 		Publish: func(context.Context, string, []uint8, bool) (bool, error) { return false, nil },
 		Delete:  func(context.Context, string, bool) (bool, error) { return false, nil },
 	}
@@ -99,7 +105,7 @@ func (s *signaller) submit(t *testing.T, d *CDS, c rollover.Change, state rollov
 // keep nothing from going on.
 func TestSignalsAreTold(t *testing.T) {
 	s := newSignaller(t, "ns1."+zone, "ns2.hosts.example.", "ns.other.example.")
-	d, c := s.driver(false), s.change(t)
+	d, c := s.driver(t, false), s.change(t)
 	s.submit(t, d, c, rollover.SubmissionAccepted, "no good signalling (RFC 9615), which not every parent needs, below ns.other.example. (none) and ns2.hosts.example. (none)", 4)
 	a := d.Submit(context.Background(), c)
 	if want := "_dsboot.child.example._signal.ns.other.example. IN CDS " + c.Add[0].String(); !slices.Contains(a.Missing, want) {
@@ -129,7 +135,7 @@ func TestSignalsAreTold(t *testing.T) {
 // is there, or before the parent is asked for anything else.
 func TestSignalsAreWritten(t *testing.T) {
 	s := newSignaller(t, "ns1.hosts.example.", "ns2.hosts.example.", "ns.other.example.")
-	d, c := s.driver(true), s.change(t)
+	d, c := s.driver(t, true), s.change(t)
 	s.submit(t, d, c, rollover.SubmissionLater, "were written into zone hosts.example.; no good", 2)
 	s.submit(t, d, c, rollover.SubmissionAccepted, "validated below ns1.hosts.example. and ns2.hosts.example.; no good signalling (RFC 9615), which not every parent needs, below ns.other.example. (none, and its zone is not on this PowerDNS)", 2)
 	over := c
@@ -152,7 +158,7 @@ func TestSignalsAreWritten(t *testing.T) {
 // whose name leaves no room.
 func TestNothingToSignal(t *testing.T) {
 	s := newSignaller(t, "ns1."+zone, "ns2."+zone, strings.Repeat("a.", 115)+"example.")
-	s.submit(t, s.driver(true), s.change(t), rollover.SubmissionAccepted, "no signalling (RFC 9615) is possible", 0)
+	s.submit(t, s.driver(t, true), s.change(t), rollover.SubmissionAccepted, "no signalling (RFC 9615) is possible", 0)
 	if len(s.calls) > 0 {
 		t.Errorf("written: %q", s.calls)
 	}
@@ -195,7 +201,7 @@ func TestWhatValidatorsFind(t *testing.T) {
 		for i, s := range []*signaller{one, two} {
 			s.stored, s.insecure = map[string][]string{name + " CDS": c.cds[i], name + " CDNSKEY": c.cdnskey[i]}, c.insecure
 		}
-		d := &CDS{CDNSKEY: c.both, Validators: c.validators, Timeout: 2 * time.Second}
+		d := &CDS{CDNSKEY: c.both, Validators: c.validators, Ask: eyes(t).Ask}
 		if got := d.signalled(context.Background(), zone, host, c.want); !strings.HasPrefix(got, c.says) || c.says == "" && got != "" {
 			t.Errorf("%s: %q, expected %q", c.name, got, c.says)
 		}
@@ -212,13 +218,13 @@ func TestWhatIsLeftOfSignals(t *testing.T) {
 	over, roll := c, c
 	over.Over = true
 	roll.Keep, roll.Add = c.Add, nil
-	s.submit(t, s.driver(true), over, rollover.SubmissionAccepted, "can be taken out by hand now: "+other+" (CDS and CDNSKEY, and its zone is not on this PowerDNS)", 0)
-	if a := s.driver(false).Submit(t.Context(), roll); a.State != rollover.SubmissionAccepted || strings.Contains(a.Text, "signalling") {
+	s.submit(t, s.driver(t, true), over, rollover.SubmissionAccepted, "can be taken out by hand now: "+other+" (CDS and CDNSKEY, and its zone is not on this PowerDNS)", 0)
+	if a := s.driver(t, false).Submit(t.Context(), roll); a.State != rollover.SubmissionAccepted || strings.Contains(a.Text, "signalling") {
 		t.Errorf("before another change, by a driver that writes none: %+v", a)
 	}
 	s = newSignaller(t, "ns1.hosts.example.")
 	s.stored[signalName(zone, "ns1.hosts.example.")+" CDS"] = []string{deleteCDS}
-	d := s.driver(true)
+	d := s.driver(t, true)
 	d.Signal = func(context.Context, string, []string, []string) (string, bool, error) {
 		return "hosts.example.", false, nil
 	}
@@ -233,7 +239,7 @@ func TestNamesThatCanSignal(t *testing.T) {
 	s := newSignaller(t, "ns.other.example.")
 	c := s.change(t)
 	c.Servers = slices.Concat(c.Servers, c.Servers)
-	d := s.driver(false)
+	d := s.driver(t, false)
 	d.CDNSKEY = false
 	s.submit(t, d, c, rollover.SubmissionAccepted, "below ns.other.example. (none)", 1)
 	n := serve(t, nil, func(m, reply *dns.Msg) {
@@ -241,10 +247,10 @@ func TestNamesThatCanSignal(t *testing.T) {
 			t.Error("a name server is asked to ask others")
 		}
 		reply.Answer = []dns.RR{rr(t, "CHILD.example. 60 IN NS NS.other.example."), rr(t, "example. 60 IN NS ns.example.")}
-		reply.Ns = []dns.RR{rr(t, zone+" 60 IN NS ns2.other.example.")}
+		reply.Ns = []dns.RR{rr(t, zone+" 60 IN NS ns2.other.example.")} // of a delegation, which nobody signs
 	})
-	for address, want := range map[string]string{n.address: "[ns.other.example. ns2.other.example.]", "127.0.0.1:1": "[]"} {
-		if got := fmt.Sprint(d.hosts(t.Context(), zone, rollover.Server{Address: address})); got != want {
+	for address, want := range map[string]string{n.address: "[ns.other.example.]", "127.0.0.1:1": "[]"} {
+		if got := fmt.Sprint(d.told(t.Context(), firstDS(t, s.by, address))); got != want {
 			t.Errorf("%s tells %s", address, got)
 		}
 	}
