@@ -36,7 +36,7 @@ func (w *world) registrar(ds dsConfig) rollover.Registrar {
 		n := ds.Nsupdate
 		return &parent.Nsupdate{
 			Server: n.Server, Zone: canonical(n.Zone), TTL: seconds(n.TTL), Timeout: time.Duration(n.Timeout),
-			Key: func() (*parent.Key, error) { return readKey(n.KeyFile) },
+			Key: func() (*parent.Key, error) { return readKey(n.KeyFile) }, Ask: w.probe.AskSigned,
 		}
 	case driverCDS:
 		return w.byCDS(*ds.CDS)

@@ -200,7 +200,7 @@ func TestTimeOuts(t *testing.T) {
 		}
 	}
 	n := serve(t, nil, func(*dns.Msg, *dns.Msg) {})
-	if _, err := (&Nsupdate{Server: n.address}).exchange(context.Background(), new(dns.Msg).SetQuestion("a.", dns.TypeSOA), nil); err != nil {
+	if _, err := (&Nsupdate{Server: n.address, Ask: eyes(t).AskSigned}).exchange(context.Background(), new(dns.Msg).SetQuestion("a.", dns.TypeSOA), nil); err != nil {
 		t.Errorf("with the default: %v", err)
 	}
 }

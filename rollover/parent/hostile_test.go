@@ -266,3 +266,36 @@ func TestSignalsBelowProvenNamesOnly(t *testing.T) {
 		t.Errorf("%d names were written", len(calls))
 	}
 }
+
+// A primary that answers something else, or nothing at all, is asked again later;
+// nothing is believed, and nothing waited for beyond the time that it has.
+func TestPrimaryThatIsHostile(t *testing.T) {
+	parrot, err := lab.NewParrot("other.example.")
+	hostile(t, parrot, err)
+	mute, err := lab.NewMute()
+	hostile(t, mute, err)
+	var names int
+	deep, err := lab.NewHostile(func(m *dns.Msg) *dns.Msg { names++; return new(dns.Msg).SetReply(m) })
+	hostile(t, deep, err)
+	add := []rollover.DS{dsOf(t, newSigner(t).Key)}
+	for _, c := range []struct {
+		server  *lab.Hostile
+		zone    string
+		timeout time.Duration
+		state   rollover.SubmissionState
+		says    string
+	}{
+		{parrot, zone, time.Minute, rollover.SubmissionLater, "what came is not an answer to this question: it is about other.example."},
+		{mute, zone, 50 * time.Millisecond, rollover.SubmissionLater, "no answer within 50ms (nsupdate.timeout)"},
+		{deep, strings.Repeat("a.", 100) + zone, time.Minute, rollover.SubmissionFailed, "set nsupdate.zone"},
+	} {
+		n := driver(c.server.Addr())
+		n.Timeout = c.timeout
+		if a := n.Submit(t.Context(), rollover.Change{Zone: c.zone, Add: add}); a.State != c.state || !strings.Contains(a.Text, c.says) {
+			t.Errorf("%+v", a)
+		}
+	}
+	if names != maxAbove {
+		t.Errorf("%d names above were asked for", names)
+	}
+}

@@ -16,6 +16,7 @@ import (
 const (
 	defaultTimeout = 10 * time.Second
 	defaultTTL     = 3600
+	maxAbove       = 16  // names above a zone that are looked at for its parent
 	fudge          = 300 // seconds by which clocks may differ (RFC 8945 section 5.2.3)
 	portDNS        = "53"
 )
@@ -28,6 +29,8 @@ type Nsupdate struct {
 	TTL     uint32               // seconds, of DS records where there are none yet; 3600 if zero
 	Timeout time.Duration        // of one exchange; 10 s if zero
 	Key     func() (*Key, error) // read anew for each change, so that it can be replaced
+	// Ask is how the primary is asked, over TCP, with TSIG where the question has it.
+	Ask func(ctx context.Context, server string, m *dns.Msg, secrets map[string]string) (*dns.Msg, error)
 }
 
 var _ rollover.Registrar = (*Nsupdate)(nil)
@@ -129,7 +132,11 @@ func (n *Nsupdate) parentZone(ctx context.Context, zone string) (string, error) 
 	if n.Zone != "" {
 		return n.Zone, nil
 	}
-	for name := zone; name != "."; {
+	name := zone
+	for range maxAbove {
+		if name == "." {
+			break
+		}
 		_, rest, _ := strings.Cut(name, ".")
 		if name = rest; name == "" {
 			name = "."
@@ -182,8 +189,10 @@ func find(answer *dns.Msg, name string, rrtype uint16) dns.RR {
 
 // exchange asks the primary over TCP.
 func (n *Nsupdate) exchange(ctx context.Context, m *dns.Msg, secrets map[string]string) (*dns.Msg, error) {
-	client := dns.Client{Net: "tcp", Timeout: timeoutOf(n.Timeout), TsigSecret: secrets}
-	answer, _, err := client.ExchangeContext(ctx, m, withPort(n.Server))
+	timeout := timeoutOf(n.Timeout)
+	ctx, stop := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s (nsupdate.timeout)", timeout))
+	defer stop()
+	answer, err := n.Ask(ctx, withPort(n.Server), m, secrets)
 	if err != nil {
 		return nil, n.failed(answer, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"rollover/rollover"
+	"rollover/rollover/probe"
 )
 
 const secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQ="
@@ -60,7 +61,7 @@ func primary(t *testing.T, old rollover.Key, rcode *int, last **dns.Msg) *nameSe
 }
 
 func driver(server string) *Nsupdate {
-	return &Nsupdate{Server: server, Timeout: 2 * time.Second, Key: func() (*Key, error) { return ParseKey(keyFile()) }}
+	return &Nsupdate{Ask: new(probe.Client).AskSigned, Server: server, Timeout: 2 * time.Second, Key: func() (*Key, error) { return ParseKey(keyFile()) }}
 }
 
 func TestNsupdate(t *testing.T) {

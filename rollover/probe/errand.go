@@ -2,7 +2,10 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -23,10 +26,49 @@ func (c *Client) Ask(ctx context.Context, server string, query *dns.Msg) (*dns.M
 	alone := c.alike()
 	defer alone.Close()
 	answer, err := alone.exchange(ctx, at, query)
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	return answer, ended(ctx, err)
+}
+
+// AskSigned puts a question to a server over TCP, and checks the signature (TSIG)
+// of the answer against that of the question; ctx is all the time that it has. With
+// an error that is about signatures there may be an answer. The server may have a
+// name that this machine alone knows.
+func (c *Client) AskSigned(ctx context.Context, server string, query *dns.Msg, secrets map[string]string) (*dns.Msg, error) {
+	dial := c.dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
 	}
-	return answer, err
+	conn, err := dial(ctx, "tcp", server)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })() // an error means that it is closed
+	stream := &dns.Conn{Conn: conn, TsigSecret: secrets}
+	if err = stream.WriteMsg(query); err != nil {
+		return nil, ended(ctx, err)
+	}
+	answer, err := stream.ReadMsg()
+	switch {
+	case err != nil:
+		return answer, ended(ctx, err)
+	case !answer.Response || answer.Opcode != query.Opcode || answer.Id != query.Id:
+		return nil, errors.New("what came is not an answer to this question")
+	case len(answer.Question) == 0 && query.Opcode == dns.OpcodeUpdate: // RFC 2136 section 3.8 leaves that to the server
+		return answer, nil
+	}
+	if err := matches(answer, query.Question[0]); err != nil {
+		return nil, fmt.Errorf("what came is not an answer to this question: %w", err)
+	}
+	return answer, nil
+}
+
+// ended is why ctx was ended, if that is why something failed.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // alike is a client without sockets.
