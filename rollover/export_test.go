@@ -1,6 +1,7 @@
 package rollover
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -90,4 +91,22 @@ func BegunHandOvers(n int) int {
 		}
 	}
 	return begun
+}
+
+// HandOver hands a change of a zone to a driver, as often as there are drivers.
+func HandOver(ctx context.Context, limit time.Duration, drivers ...Registrar) Answer {
+	v := &visit{engine: &Engine{}}
+	var last Answer
+	for _, r := range drivers {
+		v.setting = Setting{Registrar: r, HandOver: limit}
+		func() {
+			defer func() {
+				if p := recover(); p != nil {
+					last = Answer{Text: fmt.Sprint("panic: ", p)}
+				}
+			}()
+			last = v.handOver(ctx, Change{Zone: "zone.example."})
+		}()
+	}
+	return last
 }

@@ -131,3 +131,35 @@ func TestHandOversThatAreLeftAreCounted(t *testing.T) {
 		t.Errorf("%d of 1000 were begun while none ended", n)
 	}
 }
+
+// faulty is a driver with a mistake in it.
+type faulty struct{}
+
+func (faulty) Submit(context.Context, rollover.Change) rollover.Answer { panic("a mistake") }
+
+// A driver that panics does so where the work on its zone is guarded, and not
+// beside it; the zone has its driver back.
+func TestDriverThatPanics(t *testing.T) {
+	done := &sloth{obeys: true, state: rollover.SubmissionAccepted}
+	if a := rollover.HandOver(t.Context(), time.Hour, faulty{}); !strings.Contains(a.Text, "panic: ") || !strings.Contains(a.Text, "a mistake") {
+		t.Errorf("%+v", a)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if a := rollover.HandOver(t.Context(), time.Minute, faulty{}, done); a.State != rollover.SubmissionAccepted {
+			t.Errorf("the next time: %+v", a)
+		}
+	})
+}
+
+// When the run is ended a driver that heeds it is waited for: it may be in the
+// middle of a change.
+func TestEndedRunWaitsForItsDriver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		end()
+		s := &sloth{obeys: true, state: rollover.SubmissionAccepted}
+		if a := rollover.HandOver(ctx, time.Minute, s); a.State != rollover.SubmissionAccepted || s.times() != 1 {
+			t.Errorf("%+v after %d times", a, s.times())
+		}
+	})
+}
