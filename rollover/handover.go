@@ -70,7 +70,9 @@ func (v *visit) handOver(ctx context.Context, c Change) Answer {
 	go func() {
 		var out handedOver
 		defer func() {
-			out.panics = recover()
+			if p := recover(); p != nil {
+				out.panics = Caught(c.Zone, p)
+			}
 			open.end(c.Zone)
 			said <- out
 		}()

@@ -141,7 +141,7 @@ func (faulty) Submit(context.Context, rollover.Change) rollover.Answer { panic("
 // beside it; the zone has its driver back.
 func TestDriverThatPanics(t *testing.T) {
 	done := &sloth{obeys: true, state: rollover.SubmissionAccepted}
-	if a := rollover.HandOver(t.Context(), time.Hour, faulty{}); !strings.Contains(a.Text, "panic: ") || !strings.Contains(a.Text, "a mistake") {
+	if a := rollover.HandOver(t.Context(), time.Hour, faulty{}); !strings.Contains(a.Text, "panic: ") || !strings.Contains(a.Text, "at handover_test.go:") || !strings.Contains(a.Text, "a mistake") {
 		t.Errorf("%+v", a)
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -104,7 +104,7 @@ func (e *Engine) submit(ctx context.Context, visits []*visit) error {
 		switch {
 		case !v.ended || ctx.Err() != nil:
 		case inTime():
-			v.tidy(ctx)
+			v.safely(func() { v.tidy(ctx) })
 		default:
 			v.untidied()
 		}
