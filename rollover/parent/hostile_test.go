@@ -102,6 +102,12 @@ func TestDSYNCRecordsWithoutNumber(t *testing.T) {
 	h, err := lab.NewCrier(10_000, net.ParseIP("127.0.0.1"), port)
 	d, sent := notifier(t, hostile(t, h, err).Addr())
 	d.Private = loopback()
+	if text := d.tell(t.Context(), zone); len(sent()) > 0 || !strings.Contains(text, "too much") {
+		t.Errorf("with more than is read: sent to %v, %s", sent(), text)
+	}
+	h, err = lab.NewCrier(400, net.ParseIP("127.0.0.1"), port)
+	d, sent = notifier(t, hostile(t, h, err).Addr())
+	d.Private = loopback()
 	text := d.tell(t.Context(), zone)
 	if len(sent()) != maxEndpoints || len(v.Asked()) != maxEndpoints || !strings.Contains(text, "more of its DSYNC records were left out") {
 		t.Errorf("%d packets, %d arrived: %s", len(sent()), len(v.Asked()), text)
