@@ -111,18 +111,21 @@ func (e LedgerEntry) of(record Record, ttl uint32, v ServerSighting) LedgerEntry
 	e.Record, e.TTL = record, ttl
 	switch record {
 	case RecordDNSKEY:
-		short := *v.DNSKEY
-		short.Faults, e.DNSKEY = nil, &short
-	case RecordData:
-		short := *v.Data
-		short.Faults, short.Traces, e.Data = nil, signersOf(v.Data.Traces), &short
-	case RecordDS:
-		short := *v.DS
-		if short.Standing != nil {
-			standing := *short.Standing
-			standing.Why, short.Standing = "", &standing
+		if e.DNSKEY = v.DNSKEY; len(v.DNSKEY.Faults) > 0 {
+			short := *v.DNSKEY
+			short.Faults, e.DNSKEY = nil, &short
 		}
-		e.DS = &short
+	case RecordData:
+		worded := func(t Signature) bool { return t.On != "" || t.Fault != "" }
+		if e.Data = v.Data; len(v.Data.Faults) > 0 || slices.ContainsFunc(v.Data.Traces, worded) {
+			short := *v.Data
+			short.Faults, short.Traces, e.Data = nil, signersOf(v.Data.Traces), &short
+		}
+	case RecordDS:
+		if e.DS = v.DS; v.DS.Standing != nil && v.DS.Standing.Why != "" {
+			short, standing := *v.DS, *v.DS.Standing
+			standing.Why, short.Standing, e.DS = "", &standing, &short
+		}
 	}
 	return e
 }

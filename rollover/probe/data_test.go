@@ -224,7 +224,7 @@ func TestNamed(t *testing.T) {
 			t.Errorf("%d octets before %d: %v", len(tc.label), len(tc.name), ok)
 		}
 	}
-	if randomHex() == randomHex() {
+	if first, second := randomHex(), randomHex(); first == second {
 		t.Error("the same name twice")
 	}
 	if got, ok := justBefore(zone, `a\.b.zone.example.`); ok {
