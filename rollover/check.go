@@ -1,6 +1,7 @@
 package rollover
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,6 +69,9 @@ func Check(d Dossier, s Sighting, p Policy, l Limits, now time.Time) Checkup {
 // Unseen is the state of a zone that could not be looked at.
 func Unseen(zone string, err error) Checkup {
 	f := Finding{Code: FindingSilent, Severity: SeverityUnknown, Text: err.Error()}
+	if errors.Is(err, ErrResolver) {
+		f.Remedy = otherResolver
+	}
 	return Checkup{Zone: zone, Severity: SeverityUnknown, Security: Indeterminate, Findings: []Finding{f}, Parent: []ParentDSMatch{}}
 }
 

@@ -64,13 +64,13 @@ type settling struct {
 
 // again compares what was told of a zone with what was found now.
 func (s *settling) again(t Told, c Checkup) {
-	same := c.Severity == SeverityUnknown || slices.Equal(marks(t.Notice.Findings), marks(c.tellable()))
+	same := c.unjudged() || slices.Equal(marks(t.Notice.Findings), marks(c.tellable()))
 	switch {
 	case t.Notice.At.After(s.looked), s.room <= 0, same && s.looked.Before(t.Next):
 		s.open = append(s.open, t)
 	case same:
 		n := t.Notice
-		if c.Severity != SeverityUnknown {
+		if !c.unjudged() {
 			n = c.notice(s.looked)
 			n.ID, n.At = t.Notice.ID, t.Notice.At
 		}
@@ -102,11 +102,11 @@ func (n Notice) fromCheck() bool { return n.Source == SourceCheck }
 // worthTelling says whether check has something to tell of a zone.
 func (c Checkup) worthTelling() bool { return len(c.tellable()) > 0 }
 
-// tellable is the findings that are told, the worst first: not what is well, and
-// not what advance tells of a rollover and repeats.
+// tellable is the findings that are told, the worst first: not what is well, not
+// what is told of this machine, and not what advance tells of a rollover and repeats.
 func (c Checkup) tellable() []Finding {
 	return slices.DeleteFunc(slices.Clone(c.Findings), func(f Finding) bool {
-		return f.Severity == SeverityOK || slices.Contains([]string{FindingBlocked, FindingPending, FindingTrouble}, f.Code)
+		return f.Severity == SeverityOK || slices.Contains([]string{FindingBlocked, FindingPending, FindingTrouble, FindingUnjudged}, f.Code)
 	})
 }
 

@@ -74,7 +74,9 @@ type visit struct {
 	blocked bool // in this tick
 	ended   bool // in this tick
 	gone    bool // in this tick
-	told    bool // err was told already, less than a day ago
+	// unproven: the last look could not prove what the parent says.
+	unproven bool
+	told     bool // err was told already, less than a day ago
 	// sighting and inventory are what start has seen already, to be used once.
 	sighting  *Sighting
 	inventory *Inventory
@@ -126,6 +128,9 @@ func (v *visit) report(r *Report) {
 	if v.gone {
 		r.Gone = append(r.Gone, v.dossier.Zone)
 	}
+	if v.err == nil && v.unproven {
+		r.Suspects = append(r.Suspects, v.dossier.Zone)
+	}
 	if v.err == nil {
 		return
 	}
@@ -167,6 +172,7 @@ func (v *visit) observe(ctx context.Context) {
 		v.fail(err)
 		return
 	}
+	v.unproven = sighting.unproven()
 	v.compare()
 	v.proven(kind)
 	before, last := v.roll.Held, v.roll.LastLook

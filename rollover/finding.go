@@ -65,6 +65,8 @@ const (
 	FindingProduct     = "cache-product"       // versions that caches may hold do not validate together
 	FindingUnsigned    = "not-signed"          // neither keys nor DS: there is nothing to check
 	FindingAnswers     = "answers-differ"      // answers that are not what they were before the zone was signed
+	FindingResolver    = "resolver-fault"      // the resolvers fail, whatever zone they are asked about
+	FindingUnjudged    = "not-judged"          // what the resolvers do not give keeps a zone from being judged
 	FindingUndelegated = "not-delegated"       // the parent says that it does not delegate the zone
 )
 

@@ -244,9 +244,9 @@ func (v DSVersion) unvalidated() string {
 	case v.Standing.Security == Insecure:
 		return fmt.Sprintf("shows it, but cannot be believed: %s: for a parent that is not signed set evidence to %q or %q", v.Standing.Why, EvidenceResolver, EvidencePlain)
 	case v.Standing.Resolver != "":
-		return fmt.Sprintf("shows it, but cannot be believed (%s: %s): not this server is at fault, the resolver is: %s: %s", v.Standing.Security, v.Standing.Why, v.Standing.Resolver, otherResolver)
+		return fmt.Sprintf(unproven+"%s: %s): not this server is at fault, the resolver is: %s: %s", v.Standing.Security, v.Standing.Why, v.Standing.Resolver, otherResolver)
 	}
-	return fmt.Sprintf("shows it, but cannot be believed (%s): %s", v.Standing.Security, v.Standing.Why)
+	return fmt.Sprintf(unproven+"%s): %s", v.Standing.Security, v.Standing.Why)
 }
 
 func (v DSVersion) replayed() bool { return v.Standing != nil && v.Standing.Replayed }

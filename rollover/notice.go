@@ -135,6 +135,8 @@ type Outbox struct {
 	Open     []Told             `json:"open"`
 	Pending  []Delivery         `json:"pending"`
 	Channels map[string]Channel `json:"channels"`
+	// Resolver is what is wrong with the resolvers of this machine; nil for nothing.
+	Resolver *ResolverFault `json:"resolver,omitempty"`
 }
 
 // Told is a condition that was told and is not over.

@@ -15,6 +15,9 @@ type Report struct {
 	Blocked []string // zones that became blocked; the event tells why
 	Gone    []string // zones that lost something that an earlier step relied on
 	Failed  map[string]error
+	// Suspects are zones of which the last look could not prove what the parent
+	// says, which may be the fault of the resolvers.
+	Suspects []string
 	// Told says for a failed zone that this failure was told within a day.
 	Told map[string]bool
 }
@@ -26,6 +29,7 @@ func (r *Report) Add(later Report) {
 	r.Changed += later.Changed
 	r.Blocked = append(r.Blocked, later.Blocked...)
 	r.Gone = append(r.Gone, later.Gone...)
+	r.Suspects = append(r.Suspects, later.Suspects...)
 	if r.Failed == nil {
 		r.Failed, r.Told = map[string]error{}, map[string]bool{}
 	}

@@ -47,9 +47,14 @@ func (m *mouth) advance(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("json") {
-		err = m.json(map[string]any{"schema": 1, "changed": report.Changed, "blocked": list(report.Blocked), "gone": list(report.Gone), "failed": failures(report)})
+		err = m.json(map[string]any{"schema": 1, "changed": report.Changed, "blocked": list(report.Blocked), "gone": list(report.Gone), "failed": failures(report),
+			"resolver": resolverJSON(w.resolver, w.spared)})
 	}
-	return errors.Join(err, m.tell(report))
+	err = errors.Join(err, m.tell(report))
+	if err == nil && len(w.spared) > 0 {
+		return errTold
+	}
+	return err
 }
 
 // What falls due within aMoment is waited for, for lingerMost in all: a wait
@@ -121,6 +126,11 @@ func (m *mouth) tick(c *cli.Context, w *world, names []string) (report rollover.
 	if len(due) > 0 {
 		w.engine.Tell = m.hear(c, w)
 		report, err = w.engine.Tick(c.Context, due)
+		tell, blameErr := w.blame(c.Context, &report)
+		if tell {
+			fmt.Fprintf(m.err, "rollover: %s\n", w.resolver.Sentence())
+		}
+		err = errors.Join(err, blameErr)
 	}
 	m.deliver(c, w, due)
 	return report, err

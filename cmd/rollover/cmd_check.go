@@ -79,7 +79,7 @@ func (m *mouth) check(c *cli.Context) error {
 	if err != nil {
 		return unknown(err)
 	}
-	seen := r.checkups
+	seen := append(slices.Clone(r.checkups), r.machine...)
 	for _, name := range odd {
 		r.checkups = append(r.checkups, rollover.Unseen(name, errors.New("a name that rollover does not take for that of a zone")))
 	}
@@ -107,6 +107,7 @@ func (w *world) examine(c *cli.Context, o checkOptions) (r report, odd []string,
 	}
 	r = report{at: time.Now(), options: o, state: w.config.State}
 	r.checkups = w.checkAll(ctx, zones, o.limits)
+	r.blame(c, w)
 	r.clock = clockFindings(ctx, c.String("sntp"))
 	return r, odd, nil
 }

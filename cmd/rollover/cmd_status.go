@@ -40,12 +40,14 @@ func (m *mouth) status(c *cli.Context) error {
 		return err
 	}
 	defer w.close()
+	box, _ := store.Outbox(w.config.State) // without it less is told
 	if c.Bool("json") {
-		return m.statusJSON(w, names)
+		return m.statusJSON(w, names, box.Resolver)
 	}
 	if c.Bool("verbose") {
 		fmt.Fprintf(m.out, "configuration %s, state %s\n\n", w.config.path, w.config.State)
 	}
+	m.resolverLine(box.Resolver)
 	if len(names) == 0 {
 		if names, err = m.overview(w); err != nil || len(names) == 0 {
 			return err
@@ -113,7 +115,7 @@ func (m *mouth) overview(w *world) ([]string, error) {
 	return running, nil
 }
 
-func (m *mouth) statusJSON(w *world, names []string) error {
+func (m *mouth) statusJSON(w *world, names []string, resolver *rollover.ResolverFault) error {
 	all, err := w.dossiers(names)
 	if err != nil {
 		return err
@@ -128,7 +130,7 @@ func (m *mouth) statusJSON(w *world, names []string) error {
 		}
 		list = append(list, s)
 	}
-	return errors.Join(m.json(map[string]any{"schema": 1, "generated_at": time.Now().UTC(), "rollovers": list}), failed)
+	return errors.Join(m.json(map[string]any{"schema": 1, "generated_at": time.Now().UTC(), "rollovers": list, "resolver": resolverJSON(resolver, nil)}), failed)
 }
 
 // json prints one object.

@@ -173,6 +173,10 @@ func (w *world) fill(box *rollover.Outbox, zones []string, queue func(rollover.N
 	heard := w.heard
 	w.heard = nil
 	var failed error
+	for _, n := range box.Settle(rollover.MachineZone, w.machineConditions(), time.Now(), time.Duration(w.config.Notify.Repeat)) {
+		queue(n)
+	}
+	zones = slices.DeleteFunc(zones, func(zone string) bool { return zone == rollover.MachineZone })
 	for _, zone := range zones {
 		failed = errors.Join(failed, w.fillOne(box, zone, heard, queue))
 	}
@@ -188,6 +192,9 @@ func (w *world) fillOne(box *rollover.Outbox, zone string, heard []rollover.Even
 		if n, ok := rollover.NoticeOf(e, d.Roll); ok && e.Zone == zone {
 			queue(n)
 		}
+	}
+	if slices.Contains(w.spared, zone) {
+		return nil // what is open stays open: nothing was seen
 	}
 	conditions, err := w.conditions(d)
 	if err != nil {

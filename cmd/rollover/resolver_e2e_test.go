@@ -25,7 +25,7 @@ func TestResolverAtFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.set("trust_anchors", strconv.Quote(anchors)) // so that there is a chain above the parent
-	for what, resolver := range map[string]string{"dead": deadResolver(t), "without signatures": stripping(t)} {
+	for what, resolver := range map[string]string{"dead": deadResolver(t), "without signatures": stripping(t, false)} {
 		h.set("resolvers", tomlList([]string{resolver}))
 		all, _ := checkups(t, h.config, zone)
 		for place, text := range map[string]string{"start": h.rollover("start", zone, "--type", "ksk").stderr, "check": fmt.Sprint(all[zone].Findings)} {
@@ -66,8 +66,9 @@ func deadResolver(t *testing.T) string {
 	return conn.LocalAddr().String()
 }
 
-// stripping is a resolver that has taken all signatures out of what it says.
-func stripping(t *testing.T) string {
+// stripping is a resolver that has taken all signatures out of what it says, or
+// forges them.
+func stripping(t *testing.T, forges bool) string {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -82,6 +83,9 @@ func stripping(t *testing.T) string {
 				t.Error(err)
 			}
 			m.Answer = append(m.Answer, rr)
+			if forges {
+				m.Answer = append(m.Answer, forgedSignature(t, q.Question[0].Name))
+			}
 		}
 		_ = w.WriteMsg(m) // it may have gone away
 	})}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,10 +20,48 @@ type report struct {
 	state    string
 	checkups []rollover.Checkup
 	clock    []rollover.Finding // about this machine
+	resolver *rollover.ResolverFault
+	machine  []rollover.Checkup // what is told of the resolvers; none if they were not examined
+}
+
+// blame finds out whether the resolvers are at fault for what zones are found
+// with: those are then only counted.
+func (r *report) blame(c *cli.Context, w *world) {
+	suspect := slices.ContainsFunc(r.checkups, rollover.Checkup.Suspects)
+	if !suspect && !c.Bool("notify") || c.Context.Err() != nil {
+		return
+	}
+	fault := w.examineResolver(c.Context)
+	if fault == nil || !suspect {
+		r.machine = []rollover.Checkup{rollover.MachineCheckup()}
+		return
+	}
+	worst := fault.Gather(r.checkups)
+	r.resolver, r.machine = fault, []rollover.Checkup{rollover.MachineCheckup(fault.Finding(worst))}
+}
+
+// about is what is found of this machine: its resolvers and its clock.
+func (r report) about() []rollover.Finding {
+	var out []rollover.Finding
+	for _, c := range r.machine {
+		out = append(out, c.Findings...)
+	}
+	return append(out, r.clock...)
+}
+
+// first is the worst finding of a zone that is told with it; ok is whether there
+// is one.
+func first(c rollover.Checkup) (f rollover.Finding, ok bool) {
+	for _, f := range c.Findings {
+		if f.Severity != rollover.SeverityOK && !f.Unjudged() {
+			return f, true
+		}
+	}
+	return f, false
 }
 
 func (r report) worst() rollover.Severity {
-	all := append([]rollover.Finding{}, r.clock...)
+	all := r.about()
 	for _, c := range r.checkups {
 		all = append(all, rollover.Finding{Severity: c.Severity})
 	}
@@ -72,18 +111,20 @@ func pipeless(text string) string { return strings.ReplaceAll(plain(text), "|", 
 func (r report) headline() string {
 	worst, count := "", 0
 	best := rollover.SeverityOK
-	for _, f := range r.clock {
-		if f.Severity != rollover.SeverityOK && worst == "" {
+	about := r.about()
+	for _, f := range about {
+		if worst == "" && f.Severity != rollover.SeverityOK && f.Severity == rollover.Worst(about) {
 			worst, best = f.String(), f.Severity
 		}
 	}
 	for _, c := range r.checkups {
-		if c.Severity == rollover.SeverityOK {
+		f, ok := first(c)
+		if !ok {
 			continue
 		}
 		count++
-		if rollover.Worst([]rollover.Finding{{Severity: c.Severity}, {Severity: best}}) != best || worst == "" {
-			worst, best = c.Zone+": "+findingLine(c.Findings[0]), c.Severity
+		if rollover.Worst([]rollover.Finding{f, {Severity: best}}) != best || worst == "" {
+			worst, best = c.Zone+": "+findingLine(f), f.Severity
 		}
 	}
 	switch {
@@ -130,12 +171,12 @@ func (r report) performance() string {
 // text is the first line, and a line for each finding.
 func (r report) text(w io.Writer, verbose bool) {
 	fmt.Fprintln(w, r.firstLine())
-	for _, f := range r.clock {
+	for _, f := range r.about() {
 		fmt.Fprintf(w, "%s: %s\n", strings.ToUpper(string(f.Severity)), pipeless(f.String()))
 	}
 	for _, c := range r.checkups {
 		for _, f := range c.Findings {
-			if f.Severity != rollover.SeverityOK || verbose {
+			if (f.Severity != rollover.SeverityOK || verbose) && (!f.Unjudged() || verbose) {
 				fmt.Fprintf(w, "%s: %s %s\n", strings.ToUpper(string(f.Severity)), pipeless(c.Zone), pipeless(f.String()))
 			}
 		}
@@ -164,7 +205,7 @@ func (r report) json(w io.Writer) error {
 	if clock == nil {
 		clock = []rollover.Finding{}
 	}
-	return writeJSON(w, map[string]any{"schema": 1, "generated_at": r.at.UTC(), "severity": r.worst(), "clock": clock, "zones": r.checkups})
+	return writeJSON(w, map[string]any{"schema": 1, "generated_at": r.at.UTC(), "severity": r.worst(), "clock": clock, "zones": r.checkups, "resolver": resolverJSON(r.resolver, nil)})
 }
 
 // metric is one metric family of the text exposition format.
@@ -222,9 +263,13 @@ func (r report) prometheus(w io.Writer) {
 	}
 	run := metric{name: "rollover_check_timestamp_seconds", help: "When this check was made."}
 	run.add(r.at.Unix())
+	resolver := metric{name: "rollover_resolver_fault", help: "Whether the resolvers fail, whatever zone they are asked about."}
+	resolver.add(number(r.resolver != nil))
+	unjudged := metric{name: "rollover_resolver_zones", help: "Zones that cannot be judged for want of resolvers."}
+	unjudged.add(len(slices.DeleteFunc(slices.Clone(r.checkups), func(c rollover.Checkup) bool { return !slices.ContainsFunc(c.Findings, rollover.Finding.Unjudged) })))
 	clock := metric{name: "rollover_clock_findings", help: "Findings about the clock of this machine."}
 	clock.add(len(r.clock))
-	for _, m := range []metric{status, secure, expiry, parent, findings, active, state, since, next, waiting, clock, run} {
+	for _, m := range []metric{status, secure, expiry, parent, findings, active, state, since, next, waiting, resolver, unjudged, clock, run} {
 		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s gauge\n", m.name, m.help, m.name)
 		for _, line := range m.lines {
 			fmt.Fprintln(w, line)

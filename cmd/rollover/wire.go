@@ -33,6 +33,9 @@ type world struct {
 	heard  []rollover.Event // that are to be told outside
 	turn   sync.Mutex       // of drivers that change zones by pdnsutil
 	err    io.Writer        // for what must not get lost, such as where this program failed
+
+	resolver *rollover.ResolverFault // as the last tick found it, nil for none
+	spared   []string                // zones that wait for want of resolvers: they are only counted
 }
 
 // looksAtOnce is how many zones are looked at side by side, by advance and by

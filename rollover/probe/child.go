@@ -73,7 +73,7 @@ func (f *finder) addApex(ctx context.Context, r *roster) error {
 			return err
 		}
 		if len(names) == 0 {
-			why = fmt.Errorf("%s knows no NS of %s: %s", from, f.q.Zone, rcode(answer))
+			why = suspicion{fmt.Errorf("%s knows no NS of %s: %s", from, f.q.Zone, rcode(answer))}
 		}
 	}
 	if len(r.targets) == 0 {

@@ -45,7 +45,7 @@ func (f *finder) parentNames(ctx context.Context) ([]string, error) {
 	}
 	names := nameServers(answer.Answer, parent)
 	if len(names) == 0 {
-		return nil, fmt.Errorf("%s knows no NS of %s: %s", from, parent, rcode(answer))
+		return nil, suspicion{fmt.Errorf("%s knows no NS of %s: %s", from, parent, rcode(answer))}
 	}
 	return names, nil
 }
@@ -82,7 +82,7 @@ func (f *finder) enclosing(ctx context.Context, name string) (string, error) {
 	if owner, ok := ownerOfSOA(name, answer); ok {
 		return owner, nil
 	}
-	return "", fmt.Errorf("%s does not tell in which zone %s is: %s, without an SOA", from, name, rcode(answer))
+	return "", suspicion{fmt.Errorf("%s does not tell in which zone %s is: %s, without an SOA", from, name, rcode(answer))}
 }
 
 // delegation is what the parent's servers say of the zone.

@@ -81,6 +81,9 @@ func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighti
 	limited, over := context.WithTimeoutCause(withAllowance(ctx), c.lookTimeout(), fmt.Errorf("%w (%s)", errLookOver, c.lookTimeout()))
 	defer over()
 	asked, opinions, err := c.ask(limited, q)
+	if ctx.Err() != nil && errors.Is(err, rollover.ErrResolver) {
+		return rollover.Sighting{}, suspicion{context.Cause(ctx)}
+	}
 	if ctx.Err() != nil {
 		return rollover.Sighting{}, context.Cause(ctx)
 	}

@@ -58,7 +58,7 @@ func (c *Client) resolve(ctx context.Context, name string, rrtype uint16) (*dns.
 
 func (c *Client) askResolvers(ctx context.Context, query *dns.Msg) (*dns.Msg, netip.AddrPort, error) {
 	if len(c.Resolvers) == 0 {
-		return nil, netip.AddrPort{}, errors.New("no resolver to ask: set `resolvers` in the configuration")
+		return nil, netip.AddrPort{}, suspicion{errors.New("no resolver to ask: set `resolvers` in the configuration")}
 	}
 	var failures []string
 	for _, text := range c.Resolvers {
@@ -77,7 +77,7 @@ func (c *Client) askResolvers(ctx context.Context, query *dns.Msg) (*dns.Msg, ne
 		}
 		failures = append(failures, fmt.Sprintf("%v from %s", err, at))
 	}
-	return nil, netip.AddrPort{}, errors.New(strings.Join(failures, ", "))
+	return nil, netip.AddrPort{}, suspicion{errors.New(strings.Join(failures, ", "))}
 }
 
 // host is what the resolvers say of a host name.
