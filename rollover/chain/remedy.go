@@ -8,9 +8,9 @@ import (
 // remedy is what to do about a fault, with the records to hand over where
 // they can be told. at is the link that it was found on, -1 for none.
 func remedy(code Code, t Trace, at int) string {
-	zone := t.lowest()
+	zone, name := t.lowest(), t.lowest()
 	if at >= 0 {
-		zone = t.Links[at].Zone // whose keys sign it, also a DS: what commands are about is a zone, and not any name
+		zone, name = t.Links[at].Zone, t.Links[at].Name // whose keys sign it, also a DS: what commands are about is a zone, and not any name
 	}
 	show := "pdnsutil show-zone " + strings.TrimSuffix(zone, ".")
 	switch code {
@@ -23,7 +23,7 @@ func remedy(code Code, t Trace, at int) string {
 	case CodeAlgorithm, CodeDigest, CodeUnknownDS:
 		return "correct the DS at the registrar, by copying: " + t.rightDS(at)
 	case CodeUndelegated:
-		return "add NS records for " + zone + " to " + t.Links[max(at, 0)].Zone + ", and then, if it is signed, its DS"
+		return "add NS records for " + name + " to " + zone + ", and then, if it is signed, its DS"
 	case CodeKeysMissing:
 		return "have the registrar remove the DS of " + zone + ", or bring its keys back from a backup; for two TTLs of the DS validators fail all the same"
 	case CodeKeyMissing:

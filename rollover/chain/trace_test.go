@@ -135,6 +135,17 @@ func TestTracesInFull(t *testing.T) {
 			return w.walk()
 		}
 	}
+	undelegated := func(w *world) Walk { // the servers of the zone above have the one below too, and answer from it
+		lost := chaintest.KeyedZone(t, chaintest.FixedKey("lost."+child, 257, 6), "www.lost."+child+" 60 IN A 192.0.2.1")
+		walk := w.walk()
+		walk.Ask = func(ctx context.Context, zone, name string, rrtype uint16) []Reply {
+			if dns.IsSubDomain(lost.Name, name) && rrtype != dns.TypeDS {
+				return []Reply{{Server: "ns1", Message: lost.Answer(name, rrtype)}}
+			}
+			return w.ask(ctx, zone, name, rrtype)
+		}
+		return walk
+	}
 	ds := func(change func(*dns.DS)) func(w *world) Walk {
 		return func(w *world) Walk { stray(w, change); return w.walk() }
 	}
@@ -217,6 +228,13 @@ func TestTracesInFull(t *testing.T) {
 				return m
 			}
 			return w.walk()
+		}},
+		{"a zone that is served and not delegated", Goal{Name: "www.lost." + child, Type: dns.TypeA}, undelegated},
+		{"the same, found by its servers", Goal{Name: "lost." + child, Type: dns.TypeSOA, Zone: "lost." + child}, undelegated},
+		{"no DS, and keys that sign nothing", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
+			top := w.zones["example."]
+			top.Records = slices.DeleteFunc(top.Records, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeDS })
+			return spoiled(child, dns.TypeDNSKEY, unsign)(w)
 		}},
 		{"the DS is missing", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
 			top := w.zones["example."]
