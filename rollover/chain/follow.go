@@ -192,8 +192,6 @@ func (t *Trace) conclude(d *descent) {
 	switch {
 	case i >= 0:
 		t.accuse(t.Links[i])
-	case d.verdict.Code == CodeNoAnchor:
-		t.Code, t.Sentence = CodeNoAnchor, d.verdict.Text
 	case t.Security == rollover.Insecure:
 		t.Sentence = fmt.Sprintf("%s is not secured, on purpose: %s", t.Name, d.verdict.Text)
 	case t.Security == rollover.Secure && d.told != "":

@@ -218,9 +218,27 @@ func TestTracesInFull(t *testing.T) {
 		{"an unsigned DNSKEY set", Goal{Name: www, Type: dns.TypeA}, spoiled(child, dns.TypeDNSKEY, unsign)},
 		{"unsigned data", Goal{Name: www, Type: dns.TypeA}, spoiled(www, dns.TypeA, unsign)},
 		{"a DS that is not proven", Goal{Name: www, Type: dns.TypeA}, spoiled(child, dns.TypeDS, unsign)},
+		{"the DS set itself is not proven", Goal{Name: child, Type: dns.TypeDS}, spoiled(child, dns.TypeDS, unsign)},
 		{"a denial that is not proven", Goal{Name: www, Type: dns.TypeA, Absent: "no." + child}, spoiled("no."+child, dns.TypeA, func(m *dns.Msg) { m.Ns = nil })},
 		{"no proof that www is no delegation", Goal{Name: www, Type: dns.TypeA}, spoiled(www, dns.TypeDS, func(m *dns.Msg) { m.Ns = nil })},
-		{"that, and unsigned data", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
+		{"a proof with too many iterations", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
+			return spoiled(www, dns.TypeDS, func(m *dns.Msg) {
+				m.Ns = w.zones[child].Signed(chaintest.RRs(t, hashes{zone: child, rounds: 151}.exists(www, "A")))
+			})(w)
+		}},
+		{"no such proof, and no answer", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
+			w.spoil = func(_, name string, rrtype uint16, m *dns.Msg) *dns.Msg {
+				switch {
+				case name == www && rrtype == dns.TypeA:
+					return nil
+				case name == www:
+					m.Ns = nil
+				}
+				return m
+			}
+			return w.walk()
+		}},
+		{"no such proof, and unsigned data", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
 			w.spoil = func(_, name string, _ uint16, m *dns.Msg) *dns.Msg {
 				if name == www {
 					unsign(m)
@@ -231,6 +249,16 @@ func TestTracesInFull(t *testing.T) {
 		}},
 		{"a zone that is served and not delegated", Goal{Name: "www.lost." + child, Type: dns.TypeA}, undelegated},
 		{"the same, found by its servers", Goal{Name: "lost." + child, Type: dns.TypeSOA, Zone: "lost." + child}, undelegated},
+		{"the same, of one server of two", Goal{Name: "www.lost." + child, Type: dns.TypeA}, func(w *world) Walk {
+			walk, both := w.walk(), undelegated(w)
+			walk.Ask = func(ctx context.Context, zone, name string, rrtype uint16) []Reply {
+				replies := w.ask(ctx, zone, name, rrtype)
+				second := both.Ask(ctx, zone, name, rrtype)[0]
+				second.Server = "ns2"
+				return append(replies, second)
+			}
+			return walk
+		}},
 		{"no DS, and keys that sign nothing", Goal{Name: www, Type: dns.TypeA}, func(w *world) Walk {
 			top := w.zones["example."]
 			top.Records = slices.DeleteFunc(top.Records, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeDS })
@@ -367,5 +395,20 @@ func TestAliasesHaveAnEnd(t *testing.T) {
 	}
 	if n != maxAliases+1 {
 		t.Errorf("%d names were asked for", n)
+	}
+}
+
+// An answer that differs from what counts is at fault, whichever is better.
+func TestAnswersAtFault(t *testing.T) {
+	l := Link{Security: rollover.Secure, Answers: []AnswerFact{
+		{Server: "good", Security: rollover.Secure}, {Server: "unsigned", Security: rollover.Insecure}, {Server: "bad", Security: rollover.Bogus},
+		{Server: "silent", Security: rollover.Indeterminate}, {Server: "late", Security: rollover.Secure, Code: CodeLagging},
+	}}
+	got := ""
+	for _, a := range l.faulty() {
+		got += a.Server + " "
+	}
+	if got != "unsigned bad silent late " {
+		t.Errorf("at fault: %s", got)
 	}
 }
