@@ -35,6 +35,8 @@ type ResolverFault struct {
 	Since  time.Time `json:"since,omitzero"`
 	ToldAt time.Time `json:"told_at,omitzero"`
 	Zones  int       `json:"zones"` // that cannot be looked at, or proven, for want of them
+	// Waiting is those zones, as far as rollovers of them wait for it.
+	Waiting []string `json:"waiting,omitempty"`
 }
 
 // Sentence is the cause, what it keeps from what, and what to do.
@@ -61,15 +63,21 @@ func (f *ResolverFault) Finding(s Severity) Finding {
 // machineRepeat is how often an unchanged fault is told.
 const machineRepeat = 24 * time.Hour
 
-// Blame takes in what is wrong with the resolvers now, nil for nothing, and says
-// whether that is to be told: what is new, and once a day.
-func (o *Outbox) Blame(f *ResolverFault, now time.Time) bool {
+// Blame takes in what is wrong with the resolvers now, nil for nothing, and which
+// of the zones that were looked at wait for it. It says whether that is to be told:
+// what is new, and once a day.
+func (o *Outbox) Blame(f *ResolverFault, looked []string, now time.Time) bool {
 	was := o.Resolver
 	if f == nil {
 		o.Resolver = nil
 		return false
 	}
 	next := *f
+	if was != nil {
+		next.Waiting = append(slices.Clone(f.Waiting), slices.DeleteFunc(slices.Clone(was.Waiting), func(zone string) bool { return slices.Contains(looked, zone) })...)
+	}
+	next.Waiting = unique(next.Waiting)
+	next.Zones = len(next.Waiting)
 	next.Since, next.ToldAt = now, now
 	again := was != nil && was.Code == f.Code && !was.ToldAt.After(now) && now.Sub(was.ToldAt) < machineRepeat
 	if was != nil && !was.Since.After(now) {

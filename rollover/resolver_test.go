@@ -13,7 +13,7 @@ import (
 // once a day; it is since when it began, whatever the clock does.
 func TestResolverFaultIsToldOnceADay(t *testing.T) {
 	begun := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	silent, bogus := &rollover.ResolverFault{Code: rollover.ResolverSilent, Zones: 1}, &rollover.ResolverFault{Code: rollover.ResolverBogus, Zones: 2}
+	silent, bogus := &rollover.ResolverFault{Code: rollover.ResolverSilent}, &rollover.ResolverFault{Code: rollover.ResolverBogus}
 	var box rollover.Outbox
 	for i, c := range []struct {
 		fault *rollover.ResolverFault
@@ -25,11 +25,25 @@ func TestResolverFaultIsToldOnceADay(t *testing.T) {
 		{silent, 47 * time.Hour, false, 0}, {bogus, 47 * time.Hour, true, 0}, {bogus, 46 * time.Hour, true, 0}, {nil, 48 * time.Hour, false, 0},
 		{silent, 49 * time.Hour, true, 49 * time.Hour}, {silent, time.Hour, true, time.Hour},
 	} {
-		if tell := box.Blame(c.fault, begun.Add(c.after)); tell != c.tell {
+		if tell := box.Blame(c.fault, nil, begun.Add(c.after)); tell != c.tell {
 			t.Errorf("%d: told: %t, expected %t", i, tell, c.tell)
 		}
-		if (box.Resolver == nil) != (c.fault == nil) || c.fault != nil && (!box.Resolver.Since.Equal(begun.Add(c.since)) || box.Resolver.Zones != c.fault.Zones) {
+		if (box.Resolver == nil) != (c.fault == nil) || c.fault != nil && (!box.Resolver.Since.Equal(begun.Add(c.since))) {
 			t.Errorf("%d: kept %+v", i, box.Resolver)
+		}
+	}
+}
+
+// The zones that wait are counted over all runs, though each looks at those that
+// are due alone.
+func TestResolverFaultCountsZones(t *testing.T) {
+	var box rollover.Outbox
+	for i, c := range []struct{ looked, waits, want string }{
+		{"a. b. c.", "c. a.", "a. c."}, {"d.", "d.", "a. c. d."}, {"a. b. e.", "b.", "b. c. d."}, {"", "", "b. c. d."}, {"b. c. d.", "", ""},
+	} {
+		box.Blame(&rollover.ResolverFault{Code: rollover.ResolverSilent, Waiting: strings.Fields(c.waits)}, strings.Fields(c.looked), time.Now())
+		if got := strings.Join(box.Resolver.Waiting, " "); got != c.want || box.Resolver.Zones != len(strings.Fields(c.want)) {
+			t.Errorf("%d: %q, %d", i, got, box.Resolver.Zones)
 		}
 	}
 }

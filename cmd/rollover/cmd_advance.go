@@ -48,7 +48,7 @@ func (m *mouth) advance(c *cli.Context) error {
 	}
 	if c.Bool("json") {
 		err = m.json(map[string]any{"schema": 1, "changed": report.Changed, "blocked": list(report.Blocked), "gone": list(report.Gone), "failed": failures(report),
-			"resolver": resolverJSON(w.resolver, w.spared)})
+			"resolver": resolverJSON(w.resolver)})
 	}
 	err = errors.Join(err, m.tell(report))
 	if err == nil && len(w.spared) > 0 {
@@ -126,7 +126,7 @@ func (m *mouth) tick(c *cli.Context, w *world, names []string) (report rollover.
 	if len(due) > 0 {
 		w.engine.Tell = m.hear(c, w)
 		report, err = w.engine.Tick(c.Context, due)
-		tell, blameErr := w.blame(c.Context, &report)
+		tell, blameErr := w.blame(c.Context, due, &report)
 		if tell {
 			fmt.Fprintf(m.err, "rollover: %s\n", w.resolver.Sentence())
 		}

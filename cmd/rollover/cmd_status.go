@@ -130,7 +130,7 @@ func (m *mouth) statusJSON(w *world, names []string, resolver *rollover.Resolver
 		}
 		list = append(list, s)
 	}
-	return errors.Join(m.json(map[string]any{"schema": 1, "generated_at": time.Now().UTC(), "rollovers": list, "resolver": resolverJSON(resolver, nil)}), failed)
+	return errors.Join(m.json(map[string]any{"schema": 1, "generated_at": time.Now().UTC(), "rollovers": list, "resolver": resolverJSON(resolver)}), failed)
 }
 
 // json prints one object.

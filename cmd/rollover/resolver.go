@@ -27,7 +27,7 @@ func (w *world) examineResolver(ctx context.Context) *rollover.ResolverFault {
 // blame finds out whether what went wrong with zones is the fault of the
 // resolvers. Those zones are then only counted, and their one cause is kept beside
 // the state, for status, and until it is over. It is told if it is new, and once a day.
-func (w *world) blame(ctx context.Context, r *rollover.Report) (tell bool, err error) {
+func (w *world) blame(ctx context.Context, looked []string, r *rollover.Report) (tell bool, err error) {
 	suspects := slices.Clone(r.Suspects)
 	for zone, err := range r.Failed {
 		if errors.Is(err, rollover.ErrResolver) {
@@ -42,14 +42,14 @@ func (w *world) blame(ctx context.Context, r *rollover.Report) (tell bool, err e
 	slices.Sort(suspects)
 	suspects = slices.Compact(suspects)
 	if fault != nil {
-		fault.Zones = len(suspects)
+		fault.Waiting = suspects
 		for _, zone := range suspects {
 			delete(r.Failed, zone)
 		}
 		w.spared = suspects
 	}
 	_, err = store.UpdateOutbox(w.config.State, func(box *rollover.Outbox) error {
-		tell = box.Blame(fault, time.Now())
+		tell = box.Blame(fault, looked, time.Now())
 		w.resolver = box.Resolver
 		return nil
 	})
@@ -66,11 +66,11 @@ func (w *world) machineConditions() []rollover.Notice {
 }
 
 // resolverJSON is a fault of the resolvers in JSON; null for none.
-func resolverJSON(f *rollover.ResolverFault, zones []string) any {
+func resolverJSON(f *rollover.ResolverFault) any {
 	if f == nil {
 		return nil
 	}
-	return map[string]any{"code": f.Code, "text": f.Text, "since": f.Since, "zones": f.Zones, "waiting": list(zones)}
+	return map[string]any{"code": f.Code, "text": f.Text, "since": f.Since, "zones": f.Zones, "waiting": list(f.Waiting)}
 }
 
 // resolverLine is a fault of the resolvers as status tells it, above all zones.

@@ -205,7 +205,7 @@ func (r report) json(w io.Writer) error {
 	if clock == nil {
 		clock = []rollover.Finding{}
 	}
-	return writeJSON(w, map[string]any{"schema": 1, "generated_at": r.at.UTC(), "severity": r.worst(), "clock": clock, "zones": r.checkups, "resolver": resolverJSON(r.resolver, nil)})
+	return writeJSON(w, map[string]any{"schema": 1, "generated_at": r.at.UTC(), "severity": r.worst(), "clock": clock, "zones": r.checkups, "resolver": resolverJSON(r.resolver)})
 }
 
 // metric is one metric family of the text exposition format.
