@@ -1,11 +1,20 @@
 # Two commands for a newcomer: make demo, make test.
 
 PACKAGES      = pdns-server pdns-backend-sqlite3 pdns-tools unbound
-TEST_PACKAGES = $(PACKAGES) sqlite3 strace curl bind9 bind9-utils bind9-dnsutils
+TEST_PACKAGES = $(PACKAGES) sqlite3 strace curl bind9 bind9-utils bind9-dnsutils gcc libc6-dev
 
 GO          = go
 FUZZTIME    = 10m# for each fuzzer
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# What is tested with the race detector, which needs a C compiler: less than a
+# minute for each. The lab of cmd/rollover would take too long.
+RACE_PACKAGES = ./pdns ./store ./rollover/chain ./rollover/guard ./rollover/hook ./rollover/parent ./rollover/probe
+
+# VULN=yes has make test ask vuln.go.dev. No test talks to another machine by
+# default; DNS never does.
+VULN =
 
 # Folders with the PowerDNS of other suites, and what test-matrix hands to go
 # test, such as ARGS="-run TestRollsEndToEnd -v". MIRROR=... is where packages
@@ -14,10 +23,16 @@ PDNS_ROOTS  = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rollover/pdns
 PDNS_SUITES = trixie forky
 ARGS        =
 
-.PHONY: demo test prove mutants fuzz lint bench build packages pdns-roots test-matrix
+.PHONY: demo test race vuln sbom prove mutants fuzz lint bench build packages pdns-roots test-matrix
+
+# In a repository the program knows its commit, whatever GOFLAGS says.
+BUILDVCS = $(shell git rev-parse HEAD >/dev/null 2>&1 && echo -buildvcs=true)
 
 build: ## bin/rollover
-	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs -o bin/rollover ./cmd/rollover
+	CGO_ENABLED=0 $(GO) build -trimpath $(BUILDVCS) -tags urfave_cli_no_docs -o bin/rollover ./cmd/rollover
+
+sbom: build ## bin/rollover.sbom: what bin/rollover was built of, with versions and checksums
+	$(GO) version -m bin/rollover >bin/rollover.sbom
 
 demo: ## rolls the keys of a throw-away zone on a throw-away PowerDNS, under a validator's eyes
 	@.ci/packages $(PACKAGES)
@@ -28,6 +43,14 @@ test: ## everything: formatting, vet, staticcheck, unit, parser, scripts, end to
 	@.ci/packages $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory lint
 	$(GO) test -timeout 40m ./... ./.ci/mutants
+	@$(MAKE) --no-print-directory race
+	@[ -z "$(VULN)" ] || $(MAKE) --no-print-directory vuln
+
+race: ## the light packages with the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(RACE_PACKAGES)
+
+vuln: ## known vulnerabilities of what is called, by vuln.go.dev; needs the Internet
+	timeout 300 $(GO) run $(GOVULNCHECK) ./...
 
 prove: ## every history, with many sorts of faults at once; see docs/proof.md
 	$(GO) test -v -timeout 48h -run '^TestProof' ./rollover -prove

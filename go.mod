@@ -2,6 +2,8 @@ module rollover
 
 go 1.25.0
 
+toolchain go1.26.8
+
 require (
 	github.com/beevik/ntp v1.4.3
 	github.com/miekg/dns v1.1.73

@@ -67,8 +67,8 @@ func TestWhereTheParentWantsToBeTold(t *testing.T) {
 // world is one server that is everything: the zone's, the resolver, and where
 // NOTIFY(CDS) goes.
 func world(t *testing.T, by signer, records ...string) *nameServer {
-	var n *nameServer
-	n = serve(t, nil, func(m, reply *dns.Msg) {
+	n := serve(t, nil, nil)
+	answer := func(m, reply *dns.Msg) {
 		q := m.Question[0]
 		_, text, _ := net.SplitHostPort(n.address)
 		port, _ := strconv.Atoi(text)
@@ -88,7 +88,8 @@ func world(t *testing.T, by signer, records ...string) *nameServer {
 		if q.Name == zone && len(reply.Answer) > 0 {
 			reply.Answer = append(reply.Answer, by.sign(t, reply.Answer))
 		}
-	})
+	}
+	n.set(func() { n.answer = answer })
 	return n
 }
 

@@ -207,10 +207,10 @@ func TestTimeOuts(t *testing.T) {
 
 // Whatever becomes of a NOTIFY is told.
 func TestWhatIsToldOfANotify(t *testing.T) {
-	var n *nameServer
+	n := serve(t, nil, nil)
 	var address string
 	var dsyncCode, notifyCode, aCode int
-	n = serve(t, nil, func(m, reply *dns.Msg) {
+	answer := func(m, reply *dns.Msg) {
 		_, text, _ := net.SplitHostPort(n.address)
 		port, _ := strconv.Atoi(text)
 		switch q := m.Question[0]; {
@@ -231,7 +231,8 @@ func TestWhatIsToldOfANotify(t *testing.T) {
 		case q.Qtype == dns.TypeAAAA:
 			reply.Rcode = dns.RcodeNotImplemented
 		}
-	})
+	}
+	n.set(func() { n.answer = answer })
 	_, port, _ := net.SplitHostPort(n.address)
 	for _, c := range []struct {
 		off                bool
@@ -247,7 +248,7 @@ func TestWhatIsToldOfANotify(t *testing.T) {
 		{address: "", says: "NOTIFY(CDS) to listener.example:" + port + " failed: asking for listener.example. AAAA: " + n.address + " answers NOTIMP"},
 		{ask: dns.RcodeServerFailure, says: "NOTIFY(CDS) to listener.example:" + port + " failed: asking for listener.example. AAAA: " + n.address + " answers NOTIMP"},
 	} {
-		address, dsyncCode, notifyCode, aCode = c.address, c.dsync, c.notify, c.ask
+		n.set(func() { address, dsyncCode, notifyCode, aCode = c.address, c.dsync, c.notify, c.ask })
 		ask := eyes(t).Ask
 		d := &CDS{Notify: !c.off, Resolvers: []string{n.address}, Ask: ask, Proven: trusting(ask, n.address), Private: loopback()}
 		if got := d.tell(context.Background(), zone); got != c.says {
@@ -258,14 +259,13 @@ func TestWhatIsToldOfANotify(t *testing.T) {
 
 // A resolver that fails is no answer; the next one is asked.
 func TestResolversThatFail(t *testing.T) {
-	codes := map[string]int{}
+	codes := map[string]int{"a.": dns.RcodeServerFailure, "b.": dns.RcodeNameError}
 	bad := serve(t, nil, func(m, reply *dns.Msg) { reply.Rcode = codes[m.Question[0].Name] })
 	good := serve(t, nil, func(m, reply *dns.Msg) {
 		if m.Question[0].Qtype == dns.TypeAAAA {
 			reply.Answer = []dns.RR{rr(t, m.Question[0].Name+" 60 IN AAAA ::1")}
 		}
 	})
-	codes["a."], codes["b."] = dns.RcodeServerFailure, dns.RcodeNameError
 	ask := func(name string, servers ...string) (string, error) {
 		answer, err := resolver{eyes(t).Ask, servers}.ask(context.Background(), name, dns.TypeAAAA)
 		if err != nil {

@@ -68,6 +68,13 @@ func (n *nameServer) handle(w dns.ResponseWriter, m *dns.Msg) {
 	_ = w.WriteMsg(reply) // the client sees it if not
 }
 
+// set changes what an answer is made of, while none is being made.
+func (n *nameServer) set(change func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change()
+}
+
 func (n *nameServer) questions() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -25,8 +25,8 @@ type signaller struct {
 }
 
 func newSignaller(t *testing.T, hosts ...string) *signaller {
-	s := &signaller{by: newSigner(t), stored: map[string][]string{}}
-	s.nameServer = serve(t, nil, func(m, reply *dns.Msg) {
+	s := &signaller{nameServer: serve(t, nil, nil), by: newSigner(t), stored: map[string][]string{}}
+	answer := func(m, reply *dns.Msg) {
 		q := m.Question[0]
 		records := s.stored[q.Name+" "+dns.Type(q.Qtype).String()]
 		if q.Name == zone {
@@ -46,7 +46,8 @@ func newSignaller(t *testing.T, hosts ...string) *signaller {
 			reply.Answer = append(reply.Answer, s.by.sign(t, reply.Answer))
 		}
 		reply.AuthenticatedData = !s.insecure
-	})
+	}
+	s.set(func() { s.answer = answer })
 	return s
 }
 
@@ -112,19 +113,19 @@ func TestSignalsAreTold(t *testing.T) {
 		t.Errorf("missing %q, expected %q among them", a.Missing, want)
 	}
 	name := "_dsboot.child.example._signal.ns.other.example."
-	s.stored[name+" CDS"] = []string{c.Add[0].String()}
+	s.set(func() { s.stored[name+" CDS"] = []string{c.Add[0].String()} })
 	s.submit(t, d, c, rollover.SubmissionAccepted, "ns.other.example. (none)", 4)
-	s.stored[name+" CDNSKEY"] = []string{s.by.Key.DNSKEY().String()}
+	s.set(func() { s.stored[name+" CDNSKEY"] = []string{s.by.Key.DNSKEY().String()} })
 	s.submit(t, d, c, rollover.SubmissionAccepted, "validated below ns.other.example.; no good", 2)
-	s.insecure = true
+	s.set(func() { s.insecure = true })
 	s.submit(t, d, c, rollover.SubmissionAccepted, "validators do not find them secure", 4)
-	s.insecure = false
-	s.stored[name+" CDS"] = []string{dsOf(t, newSigner(t).Key).String()}
+	s.set(func() { s.insecure = false })
+	s.set(func() { s.stored[name+" CDS"] = []string{dsOf(t, newSigner(t).Key).String()} })
 	s.submit(t, d, c, rollover.SubmissionAccepted, "others than those of the zone", 4)
 	c.Over = true
 	s.submit(t, d, c, rollover.SubmissionAccepted, "can be taken out by hand now: "+name, 0)
-	delete(s.stored, name+" CDS")
-	delete(s.stored, name+" CDNSKEY")
+	s.set(func() { delete(s.stored, name+" CDS") })
+	s.set(func() { delete(s.stored, name+" CDNSKEY") })
 	s.submit(t, d, c, rollover.SubmissionAccepted, "", 0)
 	d.Validators = nil
 	c.Over = false
@@ -199,7 +200,9 @@ func TestWhatValidatorsFind(t *testing.T) {
 		{"some that must not be", []string{one.address}, [2][]string{cds}, [2][]string{}, expectation{}, true, true, othersThere},
 	} {
 		for i, s := range []*signaller{one, two} {
-			s.stored, s.insecure = map[string][]string{name + " CDS": c.cds[i], name + " CDNSKEY": c.cdnskey[i]}, c.insecure
+			s.set(func() {
+				s.stored, s.insecure = map[string][]string{name + " CDS": c.cds[i], name + " CDNSKEY": c.cdnskey[i]}, c.insecure
+			})
 		}
 		d := &CDS{CDNSKEY: c.both, Validators: c.validators, Ask: eyes(t).Ask}
 		if got := d.signalled(context.Background(), zone, host, c.want); !strings.HasPrefix(got, c.says) || c.says == "" && got != "" {
@@ -214,7 +217,7 @@ func TestWhatIsLeftOfSignals(t *testing.T) {
 	s := newSignaller(t, "ns1.hosts.example.", "ns.other.example.")
 	c := s.change(t)
 	other := signalName(zone, "ns.other.example.")
-	s.stored[other+" CDS"] = []string{deleteCDS}
+	s.set(func() { s.stored[other+" CDS"] = []string{deleteCDS} })
 	over, roll := c, c
 	over.Over = true
 	roll.Keep, roll.Add = c.Add, nil
@@ -223,7 +226,7 @@ func TestWhatIsLeftOfSignals(t *testing.T) {
 		t.Errorf("before another change, by a driver that writes none: %+v", a)
 	}
 	s = newSignaller(t, "ns1.hosts.example.")
-	s.stored[signalName(zone, "ns1.hosts.example.")+" CDS"] = []string{deleteCDS}
+	s.set(func() { s.stored[signalName(zone, "ns1.hosts.example.")+" CDS"] = []string{deleteCDS} })
 	d := s.driver(t, true)
 	d.Signal = func(context.Context, string, []string, []string) (string, bool, error) {
 		return "hosts.example.", false, nil

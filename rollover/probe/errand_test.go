@@ -147,9 +147,11 @@ func TestAsk(t *testing.T) {
 			t.Fatalf("NOTIFY: %v, %v", m, err)
 		}
 	}
+	mu.Lock()
 	if len(ports) < 3 || len(ids) < 2 {
 		t.Errorf("4 questions came from %d ports with %d ids", len(ports), len(ids))
 	}
+	mu.Unlock()
 	if m, err := c.Ask(t.Context(), at.String(), new(dns.Msg).SetQuestion(zone, dns.TypeTXT)); err != nil || len(m.Answer) != 1 {
 		t.Errorf("over TCP: %v, %v", m, err)
 	}
