@@ -277,6 +277,6 @@ func submitDS(ctx context.Context, p *pdns.Tool) error {
 
 func signalCDS(ctx context.Context, p *pdns.Tool) error {
 	const cdnskey = "257 3 13 MbTbzwZLz9BlivUAskzyt4SE76gYqF8F6VFl17gjUetqpOhQVuiEwMpasjLkkp63ImcAFPZMwgAEqa58M2H3nw=="
-	_, changed, err := (&pdns.Signals{Tool: p, Turn: new(sync.Mutex)}).Write(ctx, "_dsboot.b._signal.ns1.test.", []string{ds(1).String()}, []string{cdnskey})
+	_, changed, err := (&pdns.Signals{Tool: p, Zones: []string{"test."}, Turn: new(sync.Mutex)}).Write(ctx, "_dsboot.b._signal.ns1.test.", []string{ds(1).String()}, []string{cdnskey})
 	return changes(true)(changed, err)
 }
