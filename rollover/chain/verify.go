@@ -55,6 +55,10 @@ func NewPool(zone string, now time.Time, keys ...rollover.DNSKEY) *Pool {
 	return p
 }
 
+// Expect lets the pool verify more: for so many answers that were asked for, beside
+// what a server shows in one look.
+func (p *Pool) Expect(answers int) { p.left += answers * MaxChecks }
+
 // record is the key as a record of the zone.
 func record(zone string, k rollover.DNSKEY) *dns.DNSKEY {
 	return &dns.DNSKEY{
@@ -130,7 +134,7 @@ func (p *Pool) verify(sig *dns.RRSIG, k rollover.DNSKEY, s Set, set [sha256.Size
 	id := identity(sig, k, set)
 	fault, known := p.known[id]
 	if !known && p.left == 0 {
-		return faultf(CodeTooMuch, "not checked: more than %d signatures to check in what one server shows", MaxVerifications)
+		return faultf(CodeTooMuch, "not checked: more signatures to check in what one server shows than %d, and %d for each answer that is compared", MaxVerifications, MaxChecks)
 	}
 	if !known {
 		p.left--

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"rollover/rollover"
 	"rollover/rollover/chain"
+	"rollover/rollover/chain/chaintest"
 )
 
 // comparing asks for one answer to compare.
@@ -141,4 +143,28 @@ func TestDigest(t *testing.T) {
 	others := []string{one, set("a. 60 IN TXT x"), set("a. 60 IN TXT x", "a. 60 IN TXT z"), set("a. 60 IN SPF x", "a. 60 IN SPF y"), set()}
 	slices.Sort(others)
 	same(t, "different sums", len(slices.Compact(others)), len(others))
+}
+
+// All answers of a zone with hundreds of names are checked, and such a look has the
+// time that it needs.
+func TestManyAnswersAreCompared(t *testing.T) {
+	k := chaintest.FixedKey(zone, 256, 1)
+	q := rollover.Question{Zone: zone, Keys: []rollover.DNSKEY{k.Ours()}}
+	var v visit
+	for n := range chain.MaxVerifications + 50 {
+		name := fmt.Sprintf("n%d.%s", n, zone)
+		record := rr(t, name+" 60 IN A 192.0.2.1")
+		m := replyTo(direct(name, dns.TypeA), record, k.Sign(t, []dns.RR{record}))
+		v.answers = append(v.answers, reply{inquiry: inquiry{"A", name, dns.TypeA}, answer: m})
+		q.Answers = append(q.Answers, rollover.Sample{Name: name, Type: "A"})
+	}
+	for _, a := range v.compared(q, &rollover.KeyVersion{Keys: q.Keys}, now) {
+		if a.Class != rollover.ClassData || a.Fault != "" {
+			t.Fatalf("%+v", a)
+		}
+	}
+	c := newClient(t)
+	if c.lookTimeout(q) != 2*defaultLookTimeout || c.lookTimeout(rollover.Question{}) != defaultLookTimeout {
+		t.Errorf("%s for many answers, %s for none", c.lookTimeout(q), c.lookTimeout(rollover.Question{}))
+	}
 }

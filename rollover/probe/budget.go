@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"rollover/rollover"
 )
 
 const (
@@ -68,9 +70,15 @@ func (a *allowance) spend(octets int) error {
 	return nil
 }
 
-func (c *Client) lookTimeout() time.Duration {
-	if c.LookTimeout <= 0 {
-		return defaultLookTimeout
+// perLook is how many answers to compare are asked for in the time of one look; a
+// question with more has so many times as long.
+const perLook = 500
+
+// lookTimeout is how long the look for a question may take.
+func (c *Client) lookTimeout(q rollover.Question) time.Duration {
+	one := c.LookTimeout
+	if one <= 0 {
+		one = defaultLookTimeout
 	}
-	return c.LookTimeout
+	return one * time.Duration(1+len(q.Answers)/perLook)
 }

@@ -78,7 +78,7 @@ func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighti
 		return rollover.Sighting{}, err
 	}
 	q.Zone = zone
-	limited, over := context.WithTimeoutCause(withAllowance(ctx), c.lookTimeout(), fmt.Errorf("%w (%s)", errLookOver, c.lookTimeout()))
+	limited, over := context.WithTimeoutCause(withAllowance(ctx), c.lookTimeout(q), fmt.Errorf("%w (%s)", errLookOver, c.lookTimeout(q)))
 	defer over()
 	asked, opinions, err := c.ask(limited, q)
 	if ctx.Err() != nil && errors.Is(err, rollover.ErrResolver) {
