@@ -444,6 +444,9 @@ func (v *visit) describe(s Sighting) {
 		}
 	}
 	r.Servers = servers
+	if slices.Contains(s.Records, RecordDNSKEY) {
+		r.Strangers = s.Strangers
+	}
 	if believed := s.believed(v.setting.Policy); slices.ContainsFunc(believed.Servers, func(o ServerSighting) bool { return o.DS != nil }) {
 		r.DSSeen = believed.dsSeen() // when nobody answers, what was seen last stands
 		r.Undelegated = s.undelegated()

@@ -67,6 +67,7 @@ const (
 	FindingAnswers     = "answers-differ"      // answers that are not what they were before the zone was signed
 	FindingResolver    = "resolver-fault"      // the resolvers fail, whatever zone they are asked about
 	FindingUnjudged    = "not-judged"          // what the resolvers do not give keeps a zone from being judged
+	FindingStranger    = "ns-unproven"         // somebody names a name server that neither the delegation nor the keys bear out
 	FindingUndelegated = "not-delegated"       // the parent says that it does not delegate the zone
 )
 

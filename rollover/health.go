@@ -34,6 +34,7 @@ func Health(s Sighting, p Policy, l Limits) []Finding {
 	e.denials()
 	e.anchored()
 	e.lengths()
+	e.strangers()
 	return worstFirst(e.findings)
 }
 
@@ -291,6 +292,14 @@ func (e *examination) expiry(v ServerSighting, expires time.Time) {
 	}
 	e.add(FindingExpiry, severity, v.Server, fmt.Sprintf("signatures expire at %s, in %s", expires.UTC().Format(time.RFC3339), left.Round(time.Minute)),
 		"on the server that signs check its clock; on a secondary check that transfers arrive (SOA-EDIT must raise the serial every week)")
+}
+
+// strangers finds name servers that somebody has made up, or that lost the signature
+// of the set that they stand in.
+func (e *examination) strangers() {
+	for _, s := range e.sighting.Strangers {
+		e.add(FindingStranger, SeverityWarning, Server{}, s.By+" names "+s.Name+" as a name server of the zone, which the delegation does not, in an NS set that no key of the zone has signed: it is not asked", "if it is one of yours, have the zone signed anew or put it into `servers` of the zone; if not, find out who answers in the place of "+s.By)
+	}
 }
 
 // agreement compares serials and key sets of the zone's servers.

@@ -204,6 +204,9 @@ func ailing() map[string]func(*rollover.Sighting) {
 		"an unsigned parent, and a DS of nobody": parents(func(v *rollover.DSVersion) {
 			v.Set, v.Standing = []rollover.DS{strange(13, 2)}, &rollover.Standing{Security: rollover.Insecure, Why: "com. is not signed"}
 		}),
+		"names that are made up": func(s *rollover.Sighting) {
+			s.Strangers = []rollover.Stranger{{Name: "ns9.example.net.", By: "ns2 192.0.2.2:53"}, {Name: "ns9.example.net.", By: "resolver 192.0.2.53:53"}}
+		},
 		"nobody at all":                       func(s *rollover.Sighting) { s.Servers, s.Alone = nil, true },
 		"no DS, and one server is not signed": all(noDS, server("ns2", func(v *rollover.ServerSighting) { v.DNSKEY, v.Data = &rollover.KeyVersion{}, &rollover.DataVersion{} })),
 		"data by a key that is not there, with traces of those that are": server("ns2", func(v *rollover.ServerSighting) { v.Data.Signers = []rollover.DNSKEY{stranger} }),

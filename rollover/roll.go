@@ -152,6 +152,8 @@ type Roll struct {
 	Asked    []string                      `json:"asked"`   // places of all servers that were ever asked
 	DSSeen   []DS                          `json:"ds_seen"` // union over the parent's servers in the last look that asked them
 
+	// Strangers are who was named as a name server and does not count, as of the last look.
+	Strangers []Stranger `json:"strangers,omitempty"`
 	// Undelegated says that a server of the parent does not delegate the zone, as
 	// of the last look that asked them; empty if they do.
 	Undelegated string `json:"undelegated,omitempty"`

@@ -63,7 +63,18 @@ type Sighting struct {
 	Alone bool
 	// Anchor is the keys of the zone that are trust anchors, as DS records.
 	Anchor []DS
+	// Strangers are who was named as a name server of the zone and was not asked.
+	Strangers []Stranger
 }
+
+// Stranger is a host that somebody named as a name server of a signed zone, in an NS
+// set that no key of the zone has signed and that the delegation does not bear out.
+type Stranger struct {
+	Name string `json:"name"`
+	By   string `json:"by"` // the server that named it, or "resolver 192.0.2.53:53"
+}
+
+func (s Stranger) String() string { return s.Name + " (named by " + s.By + ")" }
 
 // ServerSighting is what one server showed in one look. A version is nil when
 // the record was not asked for, or not answered; Unknown then says why.

@@ -302,6 +302,9 @@ func (r *Roll) warnings(p Policy) []string {
 	if r.Announced != "" && r.Ask != nil && !p.CDS {
 		out = append(out, r.Announced+": a parent that follows CDS records may put in the DS by itself")
 	}
+	for _, s := range r.Strangers {
+		out = append(out, s.Name+" is not asked: "+s.By+" names it as a name server, which the delegation does not, in an NS set that no key of the zone has signed")
+	}
 	if r.LastLook.Unsynchronised {
 		out = append(out, "the clock of this machine is not synchronised (adjtimex): signatures may be judged wrongly")
 	}

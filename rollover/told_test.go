@@ -97,6 +97,7 @@ func tellings() []telling {
 		ksk("asked at the step", 3*day, both(asked(0, Old, New), need(Need{Actor: ActorParent, Lagging: lag(p1, "has no DS 5")}))),
 		ksk("a parent that follows CDS, announced", time.Hour, both(asked(0, Old, New), you, func(d *Dossier, p *Policy) { d.Roll.Announced, p.CDS = "ns1. serves CDS 1", true })),
 		ksk("announced", time.Hour, both(asked(0, Old, New), you, func(d *Dossier, _ *Policy) { d.Roll.Announced = "ns1. serves CDS 1" })),
+		ksk("a stranger", time.Hour, func(d *Dossier, _ *Policy) { d.Roll.Strangers = []Stranger{{"ns9.example.net.", "ns2 192.0.2.2:53"}} }),
 		ksk("announced before it was asked for", time.Hour, func(d *Dossier, _ *Policy) { d.Roll.Announced = "ns1. serves CDS 1" }),
 		ksk("asked before the step", time.Hour, both(asked(-3*day, Old, New), need(Need{Actor: ActorParent, Lagging: lag(p1, "has no DS 5")}))),
 		ksk("as late as its plan allows", 2*time.Hour, both(servers, need(Need{Actor: ActorServers, Lagging: lag(ns1, "has no DNSKEY 5")}))),

@@ -77,6 +77,7 @@ config_dir = "{{.ConfigDir}}"
 resolvers = ["{{.Validator}}"]
 validators = ["{{.Validator}}"]
 trust_anchors = "{{.Anchors}}"
+dont_query = []
 [policy.default]
 margin = "2s"
 check_interval = "1s"

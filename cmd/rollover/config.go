@@ -48,6 +48,15 @@ type dnsConfig struct {
 	TrustAnchors string   `toml:"trust_anchors"`
 	Timeout      duration `toml:"timeout"`
 	LookTimeout  duration `toml:"look_timeout"`
+	DontQuery    []string `toml:"dont_query"`
+}
+
+// neverPublic are networks in which no name server is that others can ask: this
+// machine, its link, multicast and reserved, and where clouds answer for themselves.
+func neverPublic() []string {
+	return []string{
+		"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.192", "100.100.100.200", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8", "fd00:ec2::254", "fd20:ce::254",
+	}
 }
 
 // policyConfig has pointers where the zero value differs from "not set".
@@ -82,7 +91,7 @@ func defaults() config {
 			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Controls: [][]string{}, Shells: []string{"ssh"}, Timeout: duration(time.Minute),
 		},
 		DNS: dnsConfig{
-			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, Timeout: duration(5 * time.Second), LookTimeout: duration(30 * time.Second),
+			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, Timeout: duration(5 * time.Second), LookTimeout: duration(30 * time.Second), DontQuery: neverPublic(),
 		},
 		DS: defaultDS(), Notify: defaultNotify(),
 	}
@@ -171,6 +180,9 @@ func (c config) check() error {
 		return errors.New("pdnsutil.command is empty: it must name the program, as in [\"pdnsutil\"]")
 	case c.Pdnsutil.Timeout <= 0 || c.DNS.Timeout <= 0 || c.DNS.LookTimeout <= 0:
 		return errors.New("a timeout must be longer than 0")
+	}
+	if _, err := parseNetworks("dns.dont_query", c.DNS.DontQuery); err != nil {
+		return err
 	}
 	if err := checkControls(c.Pdnsutil.Control, c.Pdnsutil.Controls); err != nil {
 		return fmt.Errorf("pdnsutil: %w", err)

@@ -65,17 +65,21 @@ func (c cdsConfig) zones() ([]string, error) {
 	return out, nil
 }
 
-// networks is what NOTIFY may go to beside public addresses: networks as in
-// 10.1.0.0/16, and addresses.
+// networks is what NOTIFY may go to beside public addresses.
 func (c cdsConfig) networks() ([]netip.Prefix, error) {
+	return parseNetworks("cds.private_targets", c.PrivateTargets)
+}
+
+// parseNetworks reads networks as in 10.1.0.0/16, and addresses.
+func parseNetworks(setting string, texts []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for _, text := range c.PrivateTargets {
+	for _, text := range texts {
 		network, err := netip.ParsePrefix(text)
 		if address, errAddress := netip.ParseAddr(text); err != nil && errAddress == nil {
 			network, err = netip.PrefixFrom(address, address.BitLen()), nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("cds.private_targets: %q is neither a network, as 10.1.0.0/16, nor an address", text)
+			return nil, fmt.Errorf("%s: %q is neither a network, as 10.1.0.0/16, nor an address", setting, text)
 		}
 		out = append(out, network)
 	}

@@ -35,7 +35,7 @@ func brokenLab(t *testing.T) (*lab.Lab, []lab.Seed, string) {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "state = %q\n[dns]\nresolvers = [%q]\nvalidators = [%q]\ntrust_anchors = %q\ntimeout = \"1s\"\n",
+	fmt.Fprintf(&text, "state = %q\n[dns]\nresolvers = [%q]\nvalidators = [%q]\ntrust_anchors = %q\ntimeout = \"1s\"\ndont_query = []\n",
 		filepath.Join(t.TempDir(), "state", "rollover.db"), resolver, resolver, l.AnchorFile())
 	for _, s := range seeds {
 		parents := l.ParentServers()

@@ -60,6 +60,10 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	dontQuery, err := parseNetworks("dns.dont_query", config.DNS.DontQuery)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errConfig, err)
+	}
 	w := &world{config: config, db: store.At(config.State), err: m.err}
 	w.tool = &pdns.Tool{
 		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control, FrontEnds: config.Pdnsutil.Controls, Shells: config.Pdnsutil.Shells,
@@ -68,6 +72,7 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 	}
 	w.probe = &probe.Client{
 		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), LookTimeout: time.Duration(config.DNS.LookTimeout), Now: readClocks, Anchors: anchors,
+		DontQuery: dontQuery,
 	}
 	w.engine = &rollover.Engine{
 		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(), Looks: looksAtOnce, After: time.After,

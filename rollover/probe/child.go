@@ -16,6 +16,9 @@ import (
 // noParents is why there is no parent server to ask, if so.
 func (f *finder) children(ctx context.Context, parents *roster, noParents error) (*roster, error) {
 	r := &roster{finder: f, role: rollover.RoleChild}
+	if parents != nil {
+		f.delegators = parents.targets
+	}
 	if err := r.addPlaces(ctx, f.q.Servers); err != nil {
 		return r, err
 	}
@@ -66,13 +69,12 @@ func (f *finder) addDelegation(ctx context.Context, r, parents *roster, noParent
 // addApex takes in the name servers that the zone names at its apex, through
 // the resolvers and on every server found, until no new one turns up.
 func (f *finder) addApex(ctx context.Context, r *roster) error {
-	answer, from, why := f.client.resolve(ctx, f.q.Zone, dns.TypeNS)
+	answer, from, why := f.client.askResolvers(ctx, unchecked(f.q.Zone, dns.TypeNS))
 	if why == nil {
-		names := nameServers(answer.Answer, f.q.Zone)
-		if err := r.addNames(ctx, names, nil); err != nil {
+		if err := f.addNamings(ctx, r, []naming{{by: "resolver " + from.String(), answer: answer}}); err != nil {
 			return err
 		}
-		if len(names) == 0 {
+		if len(nameServers(answer.Answer, f.q.Zone)) == 0 {
 			why = suspicion{fmt.Errorf("%s knows no NS of %s: %s", from, f.q.Zone, rcode(answer))}
 		}
 	}
@@ -85,7 +87,7 @@ func (f *finder) addApex(ctx context.Context, r *roster) error {
 		}
 		fresh := r.targets[asked:]
 		asked = len(r.targets)
-		if err := r.addNames(ctx, f.apex(ctx, fresh), nil); err != nil {
+		if err := f.addNamings(ctx, r, f.apex(ctx, fresh)); err != nil {
 			return err
 		}
 	}
@@ -93,7 +95,7 @@ func (f *finder) addApex(ctx context.Context, r *roster) error {
 }
 
 // apex is what the servers say are the name servers of the zone.
-func (f *finder) apex(ctx context.Context, targets []target) []string {
+func (f *finder) apex(ctx context.Context, targets []target) []naming {
 	replies := each(targets, func(t target) reply {
 		if !t.at.IsValid() {
 			return reply{}
@@ -101,13 +103,12 @@ func (f *finder) apex(ctx context.Context, targets []target) []string {
 		answer, err := f.client.exchange(ctx, t.at, direct(f.q.Zone, dns.TypeNS))
 		return reply{answer: answer, err: err}
 	})
-	var out []string
+	var out []naming
 	for i, r := range replies {
 		targets[i].noteSilence(r.err)
 		if r.answer != nil && usable(r.answer) == nil {
-			out = append(out, nameServers(r.answer.Answer, f.q.Zone)...)
+			out = append(out, naming{by: targets[i].Server.String(), answer: r.answer})
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return out
 }

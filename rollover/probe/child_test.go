@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +18,7 @@ import (
 // earlier looks and by the configuration; who cannot be asked about it is an error,
 // unless somebody else is known.
 func TestWhoServesTheZone(t *testing.T) {
+	s := newStreet(t)
 	knowsChild := []rollover.Server{{Role: rollover.RoleChild, Name: "old.example.", Address: "127.0.0.1:9"}}
 	knowsParent := []rollover.Server{{Role: rollover.RoleParent, Name: "old.example.", Address: "127.0.0.1:9"}}
 	delegation := func(with func(m *dns.Msg)) func(q, m *dns.Msg) {
@@ -34,9 +34,11 @@ func TestWhoServesTheZone(t *testing.T) {
 		}
 	}
 	many := func(m *dns.Msg) {
+		m.Answer = nil
 		for i := range maxServers + 1 {
 			m.Answer = append(m.Answer, rr(t, fmt.Sprintf("zone.example. 1 IN NS n%d.zone.example.", i)))
 		}
+		m.Answer = s.child.Signed(m.Answer)
 	}
 	ours := []string{"ns.zone.example."}
 	cases := map[string]struct {
@@ -57,7 +59,7 @@ func TestWhoServesTheZone(t *testing.T) {
 			asked := 0
 			return delegation(func(m *dns.Msg) {
 				if asked++; asked > 1 { // the parent is asked first
-					m.Answer = rrs(t, "zone.example. 1 IN NS gone.example.")
+					m.Answer = s.child.Signed(rrs(t, "zone.example. 1 IN NS gone.example."))
 				}
 			})
 		}(), expect: []string{"gone.example.", "ns.zone.example."}},
@@ -95,7 +97,6 @@ func TestWhoServesTheZone(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := newStreet(t)
 			s.set(tc.change)
 			for i, text := range tc.q.Servers {
 				tc.q.Servers[i] = strings.ReplaceAll(text, "AT", s.at.String())
@@ -137,8 +138,11 @@ func TestApexNamesAreOfServersWithAuthority(t *testing.T) {
 	}
 	c := newClient(t)
 	f := &finder{client: c, q: rollover.Question{Zone: zone}}
-	got := f.apex(t.Context(), []target{server(true, "b.", "c."), server(false, "lame."), {at: netip.AddrPort{}}, server(true, "a.", "b.")})
-	same(t, "names", slices.Clone(got), []string{"a.", "b.", "c."})
+	var got []string
+	for _, n := range f.apex(t.Context(), []target{server(true, "b.", "c."), server(false, "lame."), {at: netip.AddrPort{}}, server(true, "a.", "b.")}) {
+		got = append(got, nameServers(n.answer.Answer, zone)...)
+	}
+	same(t, "names", got, []string{"b.", "c.", "a.", "b."})
 }
 
 // A server that the zone names is asked which servers there are too.
@@ -148,7 +152,7 @@ func TestServersNameFurtherServers(t *testing.T) {
 	names := func(name string) func(q, m *dns.Msg) {
 		return func(q, m *dns.Msg) {
 			if !q.RecursionDesired && q.Question[0].Qtype == dns.TypeNS {
-				m.Answer = append(m.Answer, rr(t, "zone.example. 1 IN NS "+name))
+				m.Answer = s.child.Signed(rrs(t, "zone.example. 1 IN NS ns.zone.example.", "zone.example. 1 IN NS "+name))
 			}
 		}
 	}
@@ -163,7 +167,7 @@ func TestServersNameFurtherServers(t *testing.T) {
 		}
 		return there(ctx, network, address)
 	}
-	got, err := c.find(t.Context(), rollover.Question{Zone: zone, Records: []rollover.Record{rollover.RecordDNSKEY}})
+	got, _, err := c.find(t.Context(), rollover.Question{Zone: zone, Records: []rollover.Record{rollover.RecordDNSKEY}})
 	var found []string
 	for _, o := range got {
 		found = append(found, o.Name)

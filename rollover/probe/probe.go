@@ -49,6 +49,9 @@ type Client struct {
 	// Port is where servers are asked that were found through the DNS, and
 	// configured ones without a port; 0 is 53.
 	Port int
+	// DontQuery are networks that no server is asked in whose address comes from the
+	// DNS. Addresses of the question and of the configuration are asked wherever they are.
+	DontQuery []netip.Prefix
 	// Now is called in a look when everything has been asked. It is
 	// Sighting.At and the time at which signatures must be valid. Nil is the
 	// wall clock alone, by which no waiting time is ever earned.
@@ -80,7 +83,8 @@ func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighti
 	q.Zone = zone
 	limited, over := context.WithTimeoutCause(withAllowance(ctx), c.lookTimeout(q), fmt.Errorf("%w (%s)", errLookOver, c.lookTimeout(q)))
 	defer over()
-	asked, opinions, err := c.ask(limited, q)
+	s := rollover.Sighting{Zone: zone, Records: q.Records}
+	asked, err := c.ask(limited, q, &s)
 	if ctx.Err() != nil && errors.Is(err, rollover.ErrResolver) {
 		return rollover.Sighting{}, suspicion{context.Cause(ctx)}
 	}
@@ -90,29 +94,27 @@ func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighti
 	if err != nil {
 		return rollover.Sighting{}, err
 	}
-	s := rollover.Sighting{Zone: zone, At: c.now(), Records: q.Records, Validators: opinions}
-	s.Alone, s.Anchor = c.alone(q), c.Anchors.Of(zone)
+	s.At, s.Alone, s.Anchor = c.now(), c.alone(q), c.Anchors.Of(zone)
 	s.Servers = each(asked, func(v visit) rollover.ServerSighting { return v.read(q, s.At.Wall) })
 	return s, nil
 }
 
 // ask is the half of a look that talks: servers and validators at the same time.
-func (c *Client) ask(ctx context.Context, q rollover.Question) ([]visit, []rollover.ValidatorSighting, error) {
+func (c *Client) ask(ctx context.Context, q rollover.Question, s *rollover.Sighting) ([]visit, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var opinions []rollover.ValidatorSighting
 	var others group
 	switch {
 	case q.Opinions:
-		others.Go(func() { opinions = c.askOpinions(ctx, q.Zone) })
+		others.Go(func() { s.Validators = c.askOpinions(ctx, q.Zone) })
 	case q.Validators:
-		others.Go(func() { opinions = c.opinions(ctx, q) })
+		others.Go(func() { s.Validators = c.opinions(ctx, q) })
 	}
-	targets, err := c.find(ctx, q)
+	targets, strangers, err := c.find(ctx, q)
 	if err != nil {
 		cancel()
 		others.Wait()
-		return nil, nil, err
+		return nil, err
 	}
 	asked := each(targets, func(t target) visit { return c.visit(ctx, t, q) })
 	if q.Validate {
@@ -120,7 +122,8 @@ func (c *Client) ask(ctx context.Context, q rollover.Question) ([]visit, []rollo
 		c.prove(ctx, q, asked)
 	}
 	others.Wait()
-	return asked, opinions, nil
+	s.Strangers = strangers
+	return asked, nil
 }
 
 // Close closes all sockets and waits until nothing reads from them any more.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -136,11 +137,26 @@ func (c *Client) addresses(ctx context.Context, name string, rrtype uint16) host
 	case answer.Rcode == dns.RcodeNameError:
 		return host{doubt: fmt.Sprintf("NXDOMAIN from %s", from)}
 	}
-	var out host
+	var found []netip.Addr
 	for _, rr := range answer.Answer {
 		if addr, ok := address(rr); ok {
-			out.addrs = append(out.addrs, addr)
+			found = append(found, addr)
 		}
+	}
+	return c.permitted(found)
+}
+
+// permitted leaves out addresses in DontQuery: anybody may write them into his zone,
+// and they mean a machine that is near to us and not the one that others would ask.
+func (c *Client) permitted(found []netip.Addr) host {
+	var out host
+	for _, addr := range found {
+		in := slices.IndexFunc(c.DontQuery, func(p netip.Prefix) bool { return p.Contains(addr.WithZone("")) })
+		if in < 0 {
+			out.addrs = append(out.addrs, addr)
+			continue
+		}
+		out.failed, out.doubt = true, fmt.Sprintf("%s is not asked: %s is in `dns.dont_query`", addr, c.DontQuery[in])
 	}
 	return out
 }

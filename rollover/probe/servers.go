@@ -27,9 +27,15 @@ type target struct {
 }
 
 // find is every server that the question is about. Only the roles that the
-// records need are there.
-func (c *Client) find(ctx context.Context, q rollover.Question) ([]target, error) {
+// records need are there. The strangers are who was named and does not count.
+func (c *Client) find(ctx context.Context, q rollover.Question) ([]target, []rollover.Stranger, error) {
 	f := &finder{client: c, q: q, hosts: &hosts{client: c}}
+	targets, err := f.find(ctx)
+	return targets, f.strangers, err
+}
+
+func (f *finder) find(ctx context.Context) ([]target, error) {
+	q := f.q
 	needChild := slices.Contains(q.Records, rollover.RecordDNSKEY) || slices.Contains(q.Records, rollover.RecordData)
 	needParent := slices.Contains(q.Records, rollover.RecordDS)
 	var parents, children *roster
@@ -60,6 +66,9 @@ type finder struct {
 	client *Client
 	q      rollover.Question
 	hosts  *hosts
+
+	delegators []target            // the servers of the parent
+	strangers  []rollover.Stranger // at most maxStrangers
 }
 
 // notFound is the error when a role has no servers at all.
@@ -110,7 +119,7 @@ func (r *roster) addKnown(ctx context.Context) error {
 		}
 		at, err := netip.ParseAddrPort(s.Address)
 		switch {
-		case err == nil:
+		case err == nil && (!strings.HasSuffix(s.Name, ".") || !r.finder.client.permitted([]netip.Addr{at.Addr()}).failed):
 			r.addAddress(s.Name, at)
 		case isHost(s.Name) && !r.has(dns.CanonicalName(s.Name)):
 			names = append(names, place{host: dns.CanonicalName(s.Name), port: r.finder.client.port()})
@@ -158,16 +167,17 @@ func (r *roster) addHosts(ctx context.Context, names []place, glue map[string][]
 }
 
 func (r *roster) addHost(p place, found host, glue []netip.Addr) {
-	addrs := append(slices.Clone(found.addrs), glue...)
+	permitted := r.finder.client.permitted(glue)
+	addrs := append(slices.Clone(found.addrs), permitted.addrs...)
 	for _, addr := range addrs {
 		r.addAddress(p.host, netip.AddrPortFrom(addr, p.port))
 	}
-	doubt := found.doubt
+	doubt := cmp.Or(found.doubt, permitted.doubt)
 	if doubt == "" {
 		doubt = fmt.Sprintf("no address found for %s (it has neither A nor AAAA)", p.host)
 	}
 	listed := func(t target) bool { return t.Name == p.host && t.doubt != "" }
-	if (found.failed || len(addrs) == 0) && !slices.ContainsFunc(r.targets, listed) {
+	if (found.failed || permitted.failed || len(addrs) == 0) && !slices.ContainsFunc(r.targets, listed) {
 		r.targets = append(r.targets, target{Server: rollover.Server{Role: r.role, Name: p.host}, doubt: doubt})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"rollover/rollover"
+	"rollover/rollover/chain"
 )
 
 // Which sides are looked for depends on the records, and on whose servers are
@@ -44,13 +45,13 @@ func TestWhichSidesAreAsked(t *testing.T) {
 			s.set(tc.change)
 			c := s.client(t)
 			if tc.anchor {
-				c.Anchors[zone] = c.Anchors["."]
+				c.Anchors[zone] = chain.Trust{Keys: []rollover.DNSKEY{s.child.Key.Ours()}}
 			}
 			q := rollover.Question{Zone: zone, Records: tc.records, ServersOnly: tc.only}
 			if tc.only {
 				q.Servers = []string{s.at.String()}
 			}
-			targets, err := c.find(t.Context(), q)
+			targets, _, err := c.find(t.Context(), q)
 			var got []string
 			for _, o := range targets {
 				got = append(got, o.Role+" "+o.Name)
