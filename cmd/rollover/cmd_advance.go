@@ -130,7 +130,8 @@ func (m *mouth) tick(c *cli.Context, w *world, names []string) (report rollover.
 		if tell {
 			fmt.Fprintf(m.err, "rollover: %s\n", w.resolver.Sentence())
 		}
-		err = errors.Join(err, blameErr)
+		// The next tick asks from other ports: who has found one out by then has found nothing.
+		err = errors.Join(err, blameErr, w.probe.Close())
 	}
 	m.deliver(c, w, due)
 	return report, err

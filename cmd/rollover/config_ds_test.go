@@ -103,6 +103,7 @@ func TestDriverThatMustNotRun(t *testing.T) {
 		"driver = \"cds\"\ncds.signal = true":                              "cds.signal = true needs cds.signal_zones",
 		"driver = \"cds\"\ncds.signal_zones = [\"a b\"]":                   "cds.signal_zones",
 		"driver = \"cds\"\ncds.private_targets = [\"lan\"]":                "cds.private_targets: \"lan\" is neither a network",
+		"[dns]\ndont_query = [\"lan\"]":                                    "dns.dont_query: \"lan\" is neither a network",
 		"deadline = \"5s\"":                                                "deadline must be from 10s to 10m0s",
 		"deadline = \"11m\"":                                               "deadline must be from 10s to 10m0s",
 		"driver = \"exec\"\nexec = {command = [\"/x\"], timeout = \"2m\"}": "exec.timeout = 2m0s is longer than the deadline of a change, 1m30s",
