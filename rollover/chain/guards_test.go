@@ -1,6 +1,8 @@
 package chain
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -270,5 +272,76 @@ func TestAPoolIsAtItsEnd(t *testing.T) {
 	}
 	if pool.Expect(1); !proven(MaxVerifications + 1).Good() {
 		t.Error("an answer that was expected is not checked")
+	}
+}
+
+// Pools that share a budget make a stated effort together, of which long keys take
+// more, and none when whoever waits for them has gone away.
+func TestPoolsShareABudget(t *testing.T) {
+	for name, tc := range map[string]struct {
+		algorithm uint8
+		bits      int
+		answers   int
+		most      int
+	}{
+		"usual keys":             {dns.ECDSAP256SHA256, 256, 0, MaxEffort},
+		"usual keys and answers": {dns.ECDSAP256SHA256, 256, 2, MaxEffort + 2*MaxChecks},
+		"keys of 384 bits":       {dns.ECDSAP384SHA384, 384, 0, MaxEffort / dear},
+		"RSA keys of 2048 bits":  {dns.RSASHA256, 2048, 0, MaxEffort},
+		"RSA keys above 2048":    {dns.RSASHA256, 2112, 0, MaxEffort / dear},
+	} {
+		key := record(zone, chaintest.NewKey(t, zone, 256, tc.algorithm, tc.bits).Ours())
+		b, n := NewBudget(t.Context(), tc.answers), 0
+		for b.spend(key) == nil {
+			n++
+		}
+		if n != tc.most {
+			t.Errorf("%s: %d signatures, expected %d", name, n, tc.most)
+		}
+	}
+}
+
+func TestABudgetIsThatOfAllPools(t *testing.T) {
+	k := chaintest.FixedKey(zone, 256, 1)
+	b := NewBudget(t.Context(), 0)
+	proven := func(p *Pool, n int) Proof {
+		record := chaintest.RR(t, fmt.Sprintf("n%d.%s 60 IN A 192.0.2.1", n, zone))
+		sets, err := Sets([]dns.RR{record, k.Sign(t, []dns.RR{record})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Prove(sets[0])
+	}
+	b.left.Store(3)
+	one, other := NewPool(zone, chaintest.Now(), k.Ours()).Within(b), NewPool(zone, chaintest.Now(), k.Ours()).Within(b)
+	for n, p := range []*Pool{one, other, one} {
+		if !proven(p, n).Good() {
+			t.Errorf("set %d is not proven", n)
+		}
+	}
+	if last := proven(other, 3); last.Good() || !strings.Contains(last.Checks[0].Fault.Error(), "more signatures to check in what all servers show") {
+		t.Errorf("%+v", last)
+	}
+	if !proven(one, 0).Good() {
+		t.Error("what was checked before is not known any more")
+	}
+	if !proven(NewPool(zone, chaintest.Now(), k.Ours()).Within(nil), 4).Good() {
+		t.Error("without a budget nothing is checked")
+	}
+}
+
+// A look that nobody waits for any more is not judged to its end.
+func TestJudgingEndsWithTheContext(t *testing.T) {
+	k := chaintest.FixedKey(zone, 256, 1)
+	ctx, end := context.WithCancelCause(t.Context())
+	pool := NewPool(zone, chaintest.Now(), k.Ours()).Within(NewBudget(ctx, 0))
+	end(errors.New("SIGTERM"))
+	record := chaintest.RR(t, "a."+zone+" 60 IN A 192.0.2.1")
+	sets, err := Sets([]dns.RR{record, k.Sign(t, []dns.RR{record})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if proof := pool.Prove(sets[0]); proof.Good() || proof.Checks[0].Fault.Error() != "not checked: SIGTERM" || len(pool.known) != 0 {
+		t.Errorf("%+v", proof)
 	}
 }

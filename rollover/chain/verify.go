@@ -35,6 +35,8 @@ type Pool struct {
 	// NSEC of a zone come with every answer that there is nothing.
 	known map[[sha256.Size]byte]error
 	left  int // verifications
+	// budget is what is left for this pool and others.
+	budget *Budget
 }
 
 type keyID struct {
@@ -136,11 +138,16 @@ func (p *Pool) verify(sig *dns.RRSIG, k rollover.DNSKEY, s Set, set [sha256.Size
 	if !known && p.left == 0 {
 		return faultf(CodeTooMuch, "not checked: more signatures to check in what one server shows than %d, and %d for each answer that is compared", MaxVerifications, MaxChecks)
 	}
-	if !known {
-		p.left--
-		fault = verifyStrict(p.zone, sig, record(p.zone, k), s, p.now)
-		p.known[id] = fault
+	if known {
+		return fault
 	}
+	key := record(p.zone, k)
+	if err := p.budget.spend(key); err != nil {
+		return err
+	}
+	p.left--
+	fault = verifyStrict(p.zone, sig, key, s, p.now)
+	p.known[id] = fault
 	return fault
 }
 

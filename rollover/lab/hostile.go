@@ -1,11 +1,14 @@
 package lab
 
 import (
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -108,6 +111,77 @@ func NewNameDropper(hosts ...string) (*Hostile, error) {
 	})
 }
 
+// NewBabbler is a name server that answers each question with n records that are
+// small on the wire and large when they are read: all their names are long, and each
+// but the first is a pointer (RFC 1035 section 4.1.4).
+func NewBabbler(n int) (*Hostile, error) {
+	return NewHostile(func(query *dns.Msg) *dns.Msg {
+		q := query.Question[0]
+		long := strings.Repeat(strings.Repeat("b", 50)+".", (250-len(q.Name))/51) + q.Name
+		m := fullReply(query)
+		for i := range n {
+			m.Answer = append(m.Answer, &dns.MX{Hdr: dns.RR_Header{Name: long, Rrtype: dns.TypeMX, Class: dns.ClassINET, Ttl: 60}, Preference: uint16(i), Mx: long})
+		}
+		return m
+	})
+}
+
+// NewSigJam is a name server of a zone with a key that is slow to verify by, and all
+// of whose answers are full of signatures that only trying can tell to be false
+// (CVE-2023-50387, "SigJam").
+func NewSigJam(zone string) (*Hostile, error) {
+	header := func(name string, rrtype uint16) dns.RR_Header {
+		return dns.RR_Header{Name: name, Rrtype: rrtype, Class: dns.ClassINET, Ttl: 60}
+	}
+	key := &dns.DNSKEY{Hdr: header(zone, dns.TypeDNSKEY), Flags: 257, Protocol: 3, Algorithm: dns.ECDSAP384SHA384}
+	if _, err := key.Generate(384); err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	var more []dns.RR
+	for i := range 50 {
+		more = append(more, jammed(key, &dns.A{Hdr: header(fmt.Sprintf("n%d.%s", i, zone), dns.TypeA), A: net.IPv4(192, 0, 2, 1)})...)
+	}
+	return NewHostile(func(query *dns.Msg) *dns.Msg {
+		m := fullReply(query)
+		switch q := query.Question[0]; q.Qtype {
+		case dns.TypeDNSKEY:
+			m.Answer = jammed(key, key)
+			return m
+		case dns.TypeNS:
+			m.Answer = []dns.RR{&dns.NS{Hdr: header(q.Name, q.Qtype), Ns: zone}}
+		case dns.TypeSOA:
+			m.Answer = []dns.RR{&dns.SOA{Hdr: header(q.Name, q.Qtype), Ns: zone, Mbox: zone, Serial: 1, Minttl: 60}}
+		case dns.TypeA:
+			m.Answer = []dns.RR{&dns.A{Hdr: header(q.Name, q.Qtype), A: net.IPv4(192, 0, 2, 1)}}
+		}
+		m.Ns = more
+		return m
+	})
+}
+
+// jammed is a set of one record with as many false signatures as are checked.
+func jammed(key *dns.DNSKEY, rr dns.RR) []dns.RR {
+	out := []dns.RR{rr}
+	now := time.Now()
+	for i := range 8 {
+		raw := make([]byte, 96)
+		raw[0], raw[47], raw[95] = 1, byte(i), 1
+		out = append(out, &dns.RRSIG{
+			Hdr:         dns.RR_Header{Name: rr.Header().Name, Rrtype: dns.TypeRRSIG, Class: dns.ClassINET, Ttl: 60},
+			TypeCovered: rr.Header().Rrtype, Algorithm: key.Algorithm, Labels: uint8(dns.CountLabel(rr.Header().Name)), OrigTtl: 60, KeyTag: key.KeyTag(), SignerName: key.Hdr.Name,
+			Inception: uint32(now.Add(-time.Hour).Unix()), Expiration: uint32(now.Add(24 * time.Hour).Unix()), Signature: base64.StdEncoding.EncodeToString(raw),
+		})
+	}
+	return out
+}
+
+func fullReply(query *dns.Msg) *dns.Msg {
+	m := new(dns.Msg).SetReply(query)
+	m.Authoritative, m.Compress = true, true
+	m.SetEdns0(1232, true)
+	return m
+}
+
 // Addr is where it listens, "ip:port".
 func (h *Hostile) Addr() string { return h.addr }
 
@@ -141,7 +215,9 @@ func (h *Hostile) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 		if opt := query.IsEdns0(); opt != nil {
 			size = int(opt.UDPSize())
 		}
-		m.Truncate(size)
+		if m.Len() > size {
+			m.Answer, m.Ns, m.Truncated = nil, nil, true
+		}
 	}
 	for m.Len() > dns.MaxMsgSize {
 		m.Answer = m.Answer[:len(m.Answer)*9/10] // as much as fits

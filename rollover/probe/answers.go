@@ -61,7 +61,7 @@ func (v visit) announces(zone string) []string {
 
 // compared interprets the answers that are compared, by the zone's own keys.
 func (v visit) compared(q rollover.Question, served *rollover.KeyVersion, now time.Time) []rollover.AnswerSighting {
-	d := newDataReader(q, served, now)
+	d := newDataReader(q, served, now, v.budget)
 	d.pool.Expect(len(v.answers))
 	out := make([]rollover.AnswerSighting, len(v.answers))
 	for i, r := range v.answers {

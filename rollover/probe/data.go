@@ -31,12 +31,12 @@ type dataReader struct {
 
 // newDataReader tries the keys of the question first, so that keys which only
 // the server shows cannot push them out.
-func newDataReader(q rollover.Question, served *rollover.KeyVersion, now time.Time) *dataReader {
+func newDataReader(q rollover.Question, served *rollover.KeyVersion, now time.Time, budget *chain.Budget) *dataReader {
 	keys := slices.Clone(q.Keys)
 	if served != nil {
 		keys = append(keys, served.Keys...)
 	}
-	return &dataReader{zone: q.Zone, signs: served != nil && len(served.Keys) > 0, pool: chain.NewPool(q.Zone, now, keys...)}
+	return &dataReader{zone: q.Zone, signs: served != nil && len(served.Keys) > 0, pool: chain.NewPool(q.Zone, now, keys...).Within(budget)}
 }
 
 // read takes in one answer. The error is why it cannot be used.

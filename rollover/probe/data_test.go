@@ -173,7 +173,7 @@ func TestDenialsThatDoNotHold(t *testing.T) {
 			if tc.keyless {
 				served.Keys = nil
 			}
-			d := newDataReader(rollover.Question{Zone: zone, Keys: []rollover.DNSKEY{s.child.Key.Ours()}}, served, now)
+			d := newDataReader(rollover.Question{Zone: zone, Keys: []rollover.DNSKEY{s.child.Key.Ours()}}, served, now, nil)
 			if err := d.read(inquiry{"it", tc.asked, dns.TypeA}, m); err != nil {
 				t.Fatal(err)
 			}
@@ -191,9 +191,9 @@ func TestTooManySets(t *testing.T) {
 	for i := range chain.MaxSets + 1 {
 		m.Answer = append(m.Answer, rr(t, strings.Repeat("a", i%60+1)+strings.Repeat("b", i/60)+".zone.example. 1 IN A 192.0.2.1"))
 	}
-	_, keys := readKeys(zone, m, now)
+	_, keys := readKeys(zone, m, now, nil)
 	_, ds := readDS(zone, m)
-	data := newDataReader(rollover.Question{Zone: zone}, nil, now).read(inquiry{"x", zone, dns.TypeA}, m)
+	data := newDataReader(rollover.Question{Zone: zone}, nil, now, nil).read(inquiry{"x", zone, dns.TypeA}, m)
 	for what, err := range map[string]error{"DNSKEY": keys, "DS": ds, "data": data} {
 		if err == nil || !strings.Contains(err.Error(), "more than") {
 			t.Errorf("%s: %v", what, err)

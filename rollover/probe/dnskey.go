@@ -16,7 +16,7 @@ import (
 
 // readKeys interprets the answer to a question for the DNSKEY set at the apex.
 // An authoritative answer that there is none is a version without keys.
-func readKeys(zone string, m *dns.Msg, now time.Time) (*rollover.KeyVersion, error) {
+func readKeys(zone string, m *dns.Msg, now time.Time, budget *chain.Budget) (*rollover.KeyVersion, error) {
 	if err := usable(m); err != nil {
 		return nil, err
 	}
@@ -35,15 +35,15 @@ func readKeys(zone string, m *dns.Msg, now time.Time) (*rollover.KeyVersion, err
 		}
 		return &rollover.KeyVersion{TTL: ttl}, nil
 	}
-	return readKeySet(zone, s, now)
+	return readKeySet(zone, s, now, budget)
 }
 
-func readKeySet(zone string, s chain.Set, now time.Time) (*rollover.KeyVersion, error) {
+func readKeySet(zone string, s chain.Set, now time.Time, budget *chain.Budget) (*rollover.KeyVersion, error) {
 	if len(s.Records) > chain.MaxKeys {
 		return nil, fmt.Errorf("more than %d DNSKEY records", chain.MaxKeys)
 	}
 	keys := chain.KeysOf(s)
-	proof := chain.NewPool(zone, now, keys...).Prove(s)
+	proof := chain.NewPool(zone, now, keys...).Within(budget).Prove(s)
 	return &rollover.KeyVersion{Keys: keys, Signers: distinct(proof.Signers), Faults: distinctFaults(faultsOf(s, proof)), TTL: s.TTL(), Expires: proof.Expires}, nil
 }
 

@@ -44,7 +44,7 @@ func (c *Client) AskSigned(ctx context.Context, server string, query *dns.Msg, s
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })() // an error means that it is closed
-	stream := &dns.Conn{Conn: conn, TsigSecret: secrets}
+	stream := &dns.Conn{Conn: &measured{Conn: conn}, TsigSecret: secrets}
 	if err = stream.WriteMsg(query); err != nil {
 		return nil, ended(ctx, err)
 	}
@@ -61,6 +61,28 @@ func (c *Client) AskSigned(ctx context.Context, server string, query *dns.Msg, s
 		return nil, fmt.Errorf("what came is not an answer to this question: %w", err)
 	}
 	return answer, nil
+}
+
+// measured is a stream with one message, that ends where more records are announced
+// than are read: only the library knows how to check a signature (TSIG) on it, and it
+// reads all of it first.
+type measured struct {
+	net.Conn
+	head []byte // the length, and the header of the message
+}
+
+// Read implements io.Reader.
+func (m *measured) Read(p []byte) (int, error) {
+	n, err := m.Conn.Read(p)
+	const head = 2 + 12
+	if len(m.head) < head {
+		if m.head = append(m.head, p[:min(n, head-len(m.head))]...); len(m.head) == head {
+			if few := fewRecords(m.head[2:]); few != nil {
+				return 0, few
+			}
+		}
+	}
+	return n, err
 }
 
 // ended is why ctx was ended, if that is why something failed.

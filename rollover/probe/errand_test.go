@@ -165,3 +165,14 @@ func TestAsk(t *testing.T) {
 		t.Errorf("after the end: %v", err)
 	}
 }
+
+// A server that is asked with a signature may say no more than others.
+func TestASignedAnswerWithTooManyRecords(t *testing.T) {
+	for records, fits := range map[int]bool{maxRecords - 1: true, maxRecords + 1: false} { // and the OPT record
+		at := babbler(t, records)
+		_, err := newClient(t).AskSigned(t.Context(), at.String(), direct(zone, dns.TypeNS), nil)
+		if fits != (err == nil) || !fits && !errors.Is(err, errTooMuch) {
+			t.Errorf("%d records: %v", records, err)
+		}
+	}
+}

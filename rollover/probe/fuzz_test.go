@@ -42,7 +42,7 @@ func FuzzAnswers(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if v, err := readKeys(zone, m, now); err == nil {
+		if v, err := readKeys(zone, m, now, nil); err == nil {
 			checkSigners(t, m, zone, dns.TypeDNSKEY, v.Signers)
 			if len(v.Signers) > len(v.Keys) {
 				t.Errorf("more signers than keys: %+v", v)
@@ -51,7 +51,7 @@ func FuzzAnswers(f *testing.F) {
 		if v, err := readDS(zone, m); err == nil && len(v.Set) > maxDS {
 			t.Errorf("too many DS: %d", len(v.Set))
 		}
-		d := newDataReader(rollover.Question{Zone: zone, Keys: keys}, nil, now)
+		d := newDataReader(rollover.Question{Zone: zone, Keys: keys}, nil, now, nil)
 		if d.read(inquiry{label: "x", name: name, rrtype: rrtype}, m) == nil {
 			checkData(t, m, name, rrtype, d.version().Signers)
 		}

@@ -32,7 +32,7 @@ func (v visit) absence(zone string, m *dns.Msg, now time.Time, set *rollover.DSV
 // delegated without DS, or that it is not delegated.
 func (p *proofs) absence(zone string, m *dns.Msg, now time.Time, v *rollover.DSVersion) {
 	signer, _ := signerOf(zone, m)
-	d := chain.ProveDelegation(p.zones[signer].Pool(now), zone, m) // where no keys are proven, nothing is
+	d := chain.ProveDelegation(p.zones[signer].Pool(now).Within(p.budget), zone, m) // where no keys are proven, nothing is
 	switch {
 	case d.Cut == chain.CutUnsigned && v.NoDS == "": // with opt-out the response code says more
 		v.NoDS = rollover.AbsentDS

@@ -95,7 +95,11 @@ func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighti
 		return rollover.Sighting{}, err
 	}
 	s.At, s.Alone, s.Anchor = c.now(), c.alone(q), c.Anchors.Of(zone)
-	s.Servers = each(asked, func(v visit) rollover.ServerSighting { return v.read(q, s.At.Wall) })
+	budget := chain.NewBudget(ctx, len(q.Answers)*len(asked))
+	s.Servers = each(asked, func(v visit) rollover.ServerSighting { return v.within(budget).read(q, s.At.Wall) })
+	if ctx.Err() != nil {
+		return rollover.Sighting{}, context.Cause(ctx)
+	}
 	return s, nil
 }
 

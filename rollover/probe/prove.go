@@ -36,6 +36,7 @@ type proofs struct {
 	// resolver is what the resolvers did not give that a proof needs; empty if
 	// they gave it all.
 	resolver string
+	budget   *chain.Budget // of the look; nil while the zones themselves are proven
 }
 
 // asking asks the resolvers, and notes where they give nothing, or keys that they
@@ -219,7 +220,7 @@ func (p *proofs) standing(zone string, m *dns.Msg, now time.Time) *rollover.Stan
 	if !known {
 		return &rollover.Standing{Security: rollover.Indeterminate, Why: "the keys of " + signer + " were not looked for"}
 	}
-	d := chain.ProveDelegation(parent.Pool(now), zone, m)
+	d := chain.ProveDelegation(parent.Pool(now).Within(p.budget), zone, m)
 	if d.Security == rollover.Secure || d.Cut == chain.CutUnsigned {
 		return &rollover.Standing{Security: rollover.Secure, Signed: d.Since, Expires: d.Expires} // that there is no DS may be proven as well
 	}

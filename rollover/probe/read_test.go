@@ -547,8 +547,8 @@ func FuzzAnswer(f *testing.F) {
 
 func interpret(q rollover.Question, m *dns.Msg) {
 	asked := inquiry{"it", dns.CanonicalName(m.Question[0].Name), m.Question[0].Qtype}
-	version, _ := readKeys(zone, m, now) // an error is as good as an answer here
-	d := newDataReader(q, version, now)
+	version, _ := readKeys(zone, m, now, nil) // an error is as good as an answer here
+	d := newDataReader(q, version, now, nil)
 	if d.read(asked, m) == nil {
 		d.version()
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"rollover/rollover"
+	"rollover/rollover/chain"
 )
 
 // inquiry is one thing to ask of a server.
@@ -33,8 +34,9 @@ type reply struct {
 type visit struct {
 	target
 	replies []reply
-	overTCP error   // why there was no answer over TCP; nil when there was, or it was not asked for
-	serial  uint32  // of the parent zone, where a server of the parent told it
+	overTCP error  // why there was no answer over TCP; nil when there was, or it was not asked for
+	serial  uint32 // of the parent zone, where a server of the parent told it
+	budget  *chain.Budget
 	proofs  *proofs // of the zones that signed what the parent's servers said; nil when not asked for
 
 	announced, answers []reply // CDS and CDNSKEY, and answers to compare; none when not asked for
@@ -134,6 +136,17 @@ func randomName(zone string) (string, bool) {
 	return named("_rollover-"+hex.EncodeToString(b[:]), zone)
 }
 
+// within has everything about a visit verified within a budget.
+func (v visit) within(b *chain.Budget) visit {
+	v.budget = b
+	if v.proofs != nil {
+		p := *v.proofs
+		p.budget = b
+		v.proofs = &p
+	}
+	return v
+}
+
 // read interprets what one server said.
 func (v visit) read(q rollover.Question, now time.Time) rollover.ServerSighting {
 	out := rollover.ServerSighting{Server: v.Server, Unknown: v.doubt}
@@ -186,7 +199,7 @@ func (v visit) readChild(q rollover.Question, now time.Time, out *rollover.Serve
 	keys := v.replies[0]
 	var version *rollover.KeyVersion
 	if keys.err == nil {
-		version, keys.err = readKeys(q.Zone, keys.answer, now)
+		version, keys.err = readKeys(q.Zone, keys.answer, now, v.budget)
 	}
 	if keys.err != nil {
 		failed = append(failed, keys)
@@ -197,7 +210,7 @@ func (v visit) readChild(q rollover.Question, now time.Time, out *rollover.Serve
 	if len(v.replies) == 1 {
 		return failed
 	}
-	d := newDataReader(q, version, now)
+	d := newDataReader(q, version, now, v.budget)
 	for _, r := range v.replies[1:] {
 		if r.err == nil {
 			r.err = d.read(r.inquiry, r.answer)
