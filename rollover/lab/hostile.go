@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -106,6 +107,52 @@ func NewNameDropper(hosts ...string) (*Hostile, error) {
 			for _, host := range hosts {
 				m.Answer = append(m.Answer, &dns.NS{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeNS, Class: dns.ClassINET, Ttl: 60}, Ns: host})
 			}
+		}
+		return m
+	})
+}
+
+// Turncoat is a name server that says what an honest one says, and from Turn on what
+// a hostile one does.
+type Turncoat struct {
+	*Hostile
+	into   *Hostile
+	turned atomic.Bool
+}
+
+// NewTurncoat is one, honest as yet.
+func NewTurncoat(honest string, into *Hostile) (*Turncoat, error) {
+	t := &Turncoat{into: into}
+	var err error
+	t.Hostile, err = NewHostile(func(query *dns.Msg) *dns.Msg {
+		if t.turned.Load() {
+			return into.answer(query)
+		}
+		answer, _, err := (&dns.Client{Net: "tcp", Timeout: time.Second}).Exchange(query, honest)
+		if err != nil {
+			return nil
+		}
+		return answer
+	})
+	return t, err
+}
+
+// Turn makes it hostile.
+func (t *Turncoat) Turn() { t.turned.Store(true) }
+
+// Close ends it and the one that it has become.
+func (t *Turncoat) Close() error { return errors.Join(t.Hostile.Close(), t.into.Close()) }
+
+// NewKeyless is a name server of a zone that has an SOA record and is well, but
+// answers no question for its keys: a firewall that lets no large answers through.
+func NewKeyless() (*Hostile, error) {
+	return NewHostile(func(query *dns.Msg) *dns.Msg {
+		m := fullReply(query)
+		switch q := query.Question[0]; q.Qtype {
+		case dns.TypeSOA:
+			m.Answer = []dns.RR{&dns.SOA{Hdr: dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET, Ttl: 60}, Ns: q.Name, Mbox: q.Name, Serial: 1, Minttl: 60}}
+		case dns.TypeDNSKEY:
+			m.Rcode = dns.RcodeServerFailure
 		}
 		return m
 	})
