@@ -63,6 +63,25 @@ func question(name string, rrtype uint16) *dns.Msg {
 // exchange asks one server: twice over UDP, and over TCP when the answer did
 // not fit. Whatever answers the question is returned, also with an error RCODE.
 func (c *Client) exchange(ctx context.Context, to netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
+	answer, err := c.converse(ctx, to, query)
+	return kept(ctx, answer, err)
+}
+
+// kept counts an answer that is larger, written out, than any packet. That may take a
+// wait, in which the server can be asked by others.
+func kept(ctx context.Context, answer *dns.Msg, err error) (*dns.Msg, error) {
+	if err != nil {
+		return nil, err
+	}
+	if octets := answer.Len(); octets > packetSize {
+		if err := allowanceOf(ctx).spend(ctx, octets); err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
+}
+
+func (c *Client) converse(ctx context.Context, to netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
 	l, err := c.line(ctx, to)
 	if err != nil {
 		return nil, err
@@ -102,6 +121,11 @@ func (c *Client) overUDP(ctx context.Context, l *line, query *dns.Msg) (*dns.Msg
 // stream asks one server over TCP, twice if need be: nobody off the path can
 // forge such an answer (RFC 5452), and none is cut short.
 func (c *Client) stream(ctx context.Context, to netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
+	answer, err := c.streamed(ctx, to, query)
+	return kept(ctx, answer, err)
+}
+
+func (c *Client) streamed(ctx context.Context, to netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
 	l, err := c.line(ctx, to)
 	if err != nil {
 		return nil, err
@@ -130,15 +154,12 @@ func (c *Client) overTCP(ctx context.Context, to netip.AddrPort, query *dns.Msg)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })() // an error means that it is closed
-	answer, err := converse(&dns.Conn{Conn: conn}, query)
+	answer, err := ask(&dns.Conn{Conn: conn}, query)
 	if errors.Is(err, errTooMuch) {
 		return nil, err
 	}
 	if err != nil {
 		return nil, tcpFault(ctx, err)
-	}
-	if err := allowanceOf(ctx).spend(answer.Len()); err != nil {
-		return nil, err
 	}
 	if answer.Truncated {
 		return nil, errTruncated
@@ -153,9 +174,9 @@ func tcpFault(ctx context.Context, err error) error {
 	return fmt.Errorf("over TCP: %w", err)
 }
 
-// converse sends the query and reads until something fits it; the deadline of
+// ask sends the query and reads until something fits it; the deadline of
 // the connection ends that.
-func converse(conn *dns.Conn, query *dns.Msg) (*dns.Msg, error) {
+func ask(conn *dns.Conn, query *dns.Msg) (*dns.Msg, error) {
 	query = query.Copy()
 	query.Id = randomID()
 	if err := conn.WriteMsg(query); err != nil {

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"rollover/rollover"
@@ -15,9 +15,13 @@ const (
 	// maxRecords is how many records one answer may have: its names are written out
 	// when it is read, and 64 KiB of compressed ones are a hundred times that.
 	maxRecords = 512
-	// maxKept is how many octets, written out, all answers over TCP in one look may
-	// have. What came over UDP is small.
+	// maxKept is how many octets, written out, all answers in one look may have: those
+	// over TCP, and those over UDP that are larger than any packet.
 	maxKept = 4 << 20
+	// usuallyKept is how many a look may have while any number of others has as many,
+	// and maxLarge how many looks may have more at the same time.
+	usuallyKept = 512 << 10
+	maxLarge    = 4
 	// maxFollowed is how often servers of a zone are asked for further servers.
 	maxFollowed = 4
 	// defaultLookTimeout is how long a look may take in all: two dead servers, one
@@ -46,15 +50,26 @@ func fewRecords(packet []byte) error {
 	return nil
 }
 
-// allowance is what is left of maxKept.
-type allowance struct{ left atomic.Int64 }
+// allowance is what is left of maxKept for one look. A look that keeps more than
+// usual has one of a few places, until its end.
+type allowance struct {
+	mu     sync.Mutex
+	kept   int
+	places chan struct{}
+	placed bool
+}
 
 type allowanceKey struct{}
 
-func withAllowance(ctx context.Context) context.Context {
-	a := new(allowance)
-	a.left.Store(maxKept)
-	return context.WithValue(ctx, allowanceKey{}, a)
+// withAllowance begins a look; end gives back what it has.
+func (c *Client) withAllowance(ctx context.Context) (look context.Context, end func()) {
+	c.mu.Lock()
+	if c.large == nil {
+		c.large = make(chan struct{}, maxLarge)
+	}
+	a := &allowance{places: c.large}
+	c.mu.Unlock()
+	return context.WithValue(ctx, allowanceKey{}, a), a.end
 }
 
 // allowanceOf is the allowance of the look; nil outside of one, which is no limit.
@@ -63,11 +78,31 @@ func allowanceOf(ctx context.Context) *allowance {
 	return a
 }
 
-func (a *allowance) spend(octets int) error {
-	if a != nil && a.left.Add(-int64(octets)) < 0 {
+// spend takes octets, and waits for a place where that is needed.
+func (a *allowance) spend(ctx context.Context, octets int) error {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.kept += octets; a.kept > maxKept {
 		return fmt.Errorf("%w: the answers of all servers have more than %d MiB", errTooMuch, maxKept>>20)
 	}
-	return nil
+	if a.kept <= usuallyKept || a.placed {
+		return nil
+	}
+	err := take(ctx, a.places)
+	a.placed = err == nil
+	return err
+}
+
+func (a *allowance) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.placed {
+		<-a.places
+		a.placed = false
+	}
 }
 
 // perLook is how many answers to compare are asked for in the time of one look; a

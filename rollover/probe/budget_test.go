@@ -54,7 +54,8 @@ func TestAllAnswersOfALook(t *testing.T) {
 	c := newClient(t)
 	at := babbler(t, 500)
 	ask := func(n int) (failed int) {
-		ctx := withAllowance(t.Context())
+		ctx, end := c.withAllowance(t.Context())
+		defer end()
 		for range n {
 			if _, err := c.exchange(ctx, at, direct(zone, dns.TypeNS)); errors.Is(err, errTooMuch) {
 				failed++
@@ -131,5 +132,92 @@ func everywhere(t *testing.T, at netip.AddrPort) dialFunc {
 	inner := loopback(t)
 	return func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return inner(ctx, network, at.String())
+	}
+}
+
+// Few looks keep much at the same time; one that waits for its place keeps nobody from
+// the servers that it has asked, gets it when another look ends, and ends with its
+// context.
+func TestFewLooksKeepMuch(t *testing.T) {
+	c := newClient(t)
+	at := babbler(t, 500)
+	usual, ends := usuallyKept/(500*396)+1, []func(){}
+	large := func(ctx context.Context) error {
+		ctx, end := c.withAllowance(ctx)
+		ends = append(ends, end)
+		for range usual {
+			if _, err := c.exchange(ctx, at, direct(zone, dns.TypeNS)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for range maxLarge {
+		if err := large(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	over, stop := context.WithCancelCause(t.Context())
+	stop(errors.New("over"))
+	late, endLate := c.withAllowance(over)
+	if err := allowanceOf(late).spend(late, usuallyKept); err != nil {
+		t.Errorf("as much as usual: %v", err)
+	}
+	if err := allowanceOf(late).spend(late, 1); err == nil || err.Error() != "over" {
+		t.Errorf("more than usual: %v", err)
+	}
+	endLate()
+	waiting := make(chan error)
+	go func() {
+		ctx, end := c.withAllowance(t.Context())
+		defer end()
+		waiting <- allowanceOf(ctx).spend(ctx, usuallyKept+1)
+	}()
+	ctx, end := c.withAllowance(t.Context())
+	for range maxStreams {
+		if _, err := c.exchange(ctx, at, direct(zone, dns.TypeNS)); err != nil && len(c.large) == maxLarge && !errors.Is(err, errTooMuch) {
+			t.Errorf("asked by another: %v", err)
+		}
+		end()
+		ctx, end = c.withAllowance(t.Context())
+	}
+	end()
+	select {
+	case err := <-waiting:
+		t.Errorf("it did not wait: %v", err)
+	default:
+	}
+	ends[0]()
+	if err := <-waiting; err != nil {
+		t.Error(err)
+	}
+	for _, end := range ends[1:] {
+		end()
+	}
+	same(t, "places taken at the end", len(c.large), 0)
+}
+
+// Names that are pointers count over UDP too.
+func TestWhatHasGrownCountsOverUDP(t *testing.T) {
+	long := strings.Repeat(strings.Repeat("a", 60)+".", 3) + zone
+	at := serve(t, func(w dns.ResponseWriter, query *dns.Msg) {
+		m := replyTo(query)
+		for n := range 20 {
+			m.Answer = append(m.Answer, rr(t, fmt.Sprintf("%s %d IN NS %s", long, n, long)))
+		}
+		m.Compress = true
+		send(t, w, m)
+	})
+	c := newClient(t)
+	ctx, end := c.withAllowance(t.Context())
+	defer end()
+	if _, err := c.exchange(ctx, at, direct(zone, dns.TypeNS)); err != nil {
+		t.Fatal(err)
+	}
+	if got := allowanceOf(ctx).kept; got < 20*390 {
+		t.Errorf("%d octets counted", got)
+	}
+	if _, err := c.exchange(ctx, serve(t, func(w dns.ResponseWriter, query *dns.Msg) { send(t, w, replyTo(query)) }), direct(zone, dns.TypeNS)); err != nil || allowanceOf(ctx).kept > 30*400 {
+		t.Errorf("a small one: %v, %d octets", err, allowanceOf(ctx).kept)
 	}
 }

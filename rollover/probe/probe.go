@@ -64,6 +64,7 @@ type Client struct {
 	mu     sync.Mutex
 	lines  map[netip.AddrPort]*line
 	proven map[string]provenZone
+	large  chan struct{} // one for every look that keeps more than usual
 }
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
@@ -81,7 +82,9 @@ func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighti
 		return rollover.Sighting{}, err
 	}
 	q.Zone = zone
-	limited, over := context.WithTimeoutCause(withAllowance(ctx), c.lookTimeout(q), fmt.Errorf("%w (%s)", errLookOver, c.lookTimeout(q)))
+	kept, end := c.withAllowance(ctx)
+	defer end()
+	limited, over := context.WithTimeoutCause(kept, c.lookTimeout(q), fmt.Errorf("%w (%s)", errLookOver, c.lookTimeout(q)))
 	defer over()
 	s := rollover.Sighting{Zone: zone, Records: q.Records}
 	asked, err := c.ask(limited, q, &s)
