@@ -8,10 +8,10 @@ import (
 	"github.com/miekg/dns"
 )
 
-// MaxEffort is what all pools of one look may verify together: 8,192 signatures by
-// keys of the usual kinds, or a quarter of that by long ones. It is one to two seconds
+// MaxEffort is what all pools of one look may verify together: 6,144 signatures by
+// keys of the usual kinds, or a quarter of that by long ones. It is about a second
 // of a processor.
-const MaxEffort = 8192
+const MaxEffort = 6144
 
 // dear is the effort of one signature by a long key, beside 1 of any other.
 const dear = 4
