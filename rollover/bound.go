@@ -1,8 +1,10 @@
 package rollover
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -88,4 +90,23 @@ func (e LedgerEntry) idle() bool {
 		return e.DS.Standing != nil && !e.DS.believable()
 	}
 	return false
+}
+
+// lengthy warns of TTLs of which waits count a part, or the most that there is: who has
+// shown them, and what takes them out if they are a lie.
+func (d Dossier) lengthy() []string {
+	var out []string
+	for _, record := range []Record{RecordDNSKEY, RecordData, RecordDS} {
+		var servers []string
+		for _, e := range d.Ledger.Entries {
+			if e.Record == record && cachedFor(e.TTL) == uint32(longestCached/time.Second) && !slices.Contains(servers, e.Server) {
+				servers = append(servers, e.Server)
+			}
+		}
+		if len(servers) > 0 {
+			out = append(out, fmt.Sprintf("%s has shown a TTL of %s of a week or more, and each wait for that lasts as long as for a week; if a server made it up: rollover forget %s --record %s --reason WHY; if it is yours, lower it",
+				strings.Join(servers, ", "), record, d.Zone, record))
+		}
+	}
+	return out
 }

@@ -134,6 +134,35 @@ func TestTTLThatCountsInPartIsTold(t *testing.T) {
 	}
 }
 
+// So it is in status, and so where a rollover begins, until it is forgotten.
+func TestStatusWarnsOfTTLsOfAWeek(t *testing.T) {
+	warned := func(ttl uint32) string {
+		w := rollovertest.New("split", unequal)
+		start(t, w, tight(), rollover.Order{Type: "zsk"})
+		d, err := w.Load(rollovertest.Zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := shapeshifter(1, w.Now.Wall)
+		s.Servers[0].Data.TTL = ttl
+		d.Ledger.LearnSighting(s)
+		status, err := rollover.Describe(d, tight(), w.Now.Wall, func(c rollover.Command) string { return w.Explain(d.Zone, c) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(status.Warnings, "\n")
+	}
+	const want = "192.0.2.1:53 has shown a TTL of data of a week or more, and each wait for that lasts as long as for a week; if a server made it up: rollover forget example.com. --record data --reason WHY; if it is yours, lower it"
+	if got := warned(604799); strings.Contains(got, "a week") {
+		t.Errorf("below a week: %s", got)
+	}
+	for _, ttl := range []uint32{604800, math.MaxUint32} {
+		if got := warned(ttl); !strings.Contains(got, want) {
+			t.Errorf("%d: %s", ttl, got)
+		}
+	}
+}
+
 // What a server made up can be forgotten, by its name or address, and is not waited
 // for any more; the order is in the history, and all waits start anew.
 func TestForget(t *testing.T) {

@@ -74,7 +74,7 @@ func Describe(d Dossier, p Policy, now time.Time, explain func(Command) string) 
 		ID: r.ID, Zone: r.Zone, Type: r.Type, Method: r.Method, Kind: r.Kind, Urgent: r.Urgent, State: r.State, Step: r.Step, Phase: r.Phase,
 		StartedAt: r.StartedAt, StepEnteredAt: r.StepEnteredAt, EndedAt: date(r.EndedAt), LastLookAt: date(r.LastLook.Wall),
 		Blocked: r.Block, Trouble: r.Trouble, OldKeys: statusKeys(r.Old), NewKeys: statusKeys(r.New),
-		Servers: list(r.Servers), Excluded: list(d.Excluded), Plan: plan, Accepted: list(r.Accepted), Warnings: list(slices.Concat(d.misfitting(), r.disagreement(), r.unattended(p, now), r.warnings(p))),
+		Servers: list(r.Servers), Excluded: list(d.Excluded), Plan: plan, Accepted: list(r.Accepted), Warnings: list(slices.Concat(d.misfitting(), d.lengthy(), r.disagreement(), r.unattended(p, now), r.warnings(p))),
 	}
 	if r.State == StateActive {
 		s.NextCheckAt = date(r.NextCheck)

@@ -138,6 +138,9 @@ func (m *mouth) started(c *cli.Context, w *world, zone string) error {
 	if err != nil {
 		return err
 	}
+	for _, warning := range s.Warnings {
+		m.say(c, "%s warning: %s", zone, plain(warning))
+	}
 	m.say(c, "%s now waits for %s\nsee: rollover status %s", zone, s.WaitingFor, zone)
 	return nil
 }
