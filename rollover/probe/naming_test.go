@@ -154,8 +154,8 @@ func TestAddressesThatAreNotAsked(t *testing.T) {
 	}{
 		"all may be asked": {asked: true},
 		"others may not":   {dont: []string{"169.254.0.0/16", "::/127"}, asked: true},
-		"its network":      {dont: []string{"10.0.0.0/8", "127.0.0.0/8"}, unknown: "no A found for ns.zone.example. (127.0.0.1 is not asked: 127.0.0.0/8 is in `dns.dont_query`)"},
-		"itself":           {dont: []string{"127.0.0.1/32"}, unknown: "127.0.0.1 is not asked: 127.0.0.1/32 is in `dns.dont_query`"},
+		"its network":      {dont: []string{"10.0.0.0/8", "127.0.0.0/8"}, unknown: "its address 127.0.0.1 is not asked: 127.0.0.0/8 is in `dns.dont_query`"},
+		"itself":           {dont: []string{"127.0.0.1/32"}, unknown: "its address 127.0.0.1 is not asked: 127.0.0.1/32 is in `dns.dont_query`"},
 		"as glue":          {dont: []string{"127.0.0.0/8"}, glue: true, unknown: "127.0.0.1 is not asked"},
 		"from before": {dont: []string{"127.0.0.0/8"}, unknown: "127.0.0.1 is not asked",
 			known: []rollover.Server{{Role: rollover.RoleChild, Name: "ns.zone.example.", Address: "127.0.0.1:9"}}},

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,9 @@ func (c *Client) askResolvers(ctx context.Context, query *dns.Msg) (*dns.Msg, ne
 type host struct {
 	addrs  []netip.Addr
 	doubt  string // why there are no addresses, or may be more; empty when there is nothing to say
-	failed bool   // no resolver answered: there may be addresses that we do not see
+	failed bool   // there may be addresses that are not among these: no resolver answered, or they are refused
+	// refused is which address is not among these, and why.
+	refused string
 }
 
 // hosts resolves each host name once in a look.
@@ -115,7 +118,7 @@ func (h *hosts) lookUp(ctx context.Context, name string) host {
 func (c *Client) lookUp(ctx context.Context, name string) host {
 	types := []uint16{dns.TypeA, dns.TypeAAAA}
 	parts := each(types, func(rrtype uint16) host { return c.addresses(ctx, name, rrtype) })
-	out := host{addrs: append(parts[0].addrs, parts[1].addrs...), failed: parts[0].failed || parts[1].failed}
+	out := host{addrs: append(parts[0].addrs, parts[1].addrs...), failed: parts[0].failed || parts[1].failed, refused: cmp.Or(parts[0].refused, parts[1].refused)}
 	for i, part := range parts {
 		if part.doubt != "" {
 			out.doubt = fmt.Sprintf("no %s found for %s (%s)", dns.Type(types[i]), name, part.doubt)
@@ -124,6 +127,7 @@ func (c *Client) lookUp(ctx context.Context, name string) host {
 	if parts[0].doubt != "" && parts[1].doubt != "" {
 		out.doubt = fmt.Sprintf("no address found for %s (%s)", name, parts[0].doubt)
 	}
+	out.doubt = cmp.Or(out.refused, out.doubt)
 	return out
 }
 
@@ -156,7 +160,7 @@ func (c *Client) permitted(found []netip.Addr) host {
 			out.addrs = append(out.addrs, addr)
 			continue
 		}
-		out.failed, out.doubt = true, fmt.Sprintf("%s is not asked: %s is in `dns.dont_query`", addr, c.DontQuery[in])
+		out.failed, out.refused = true, fmt.Sprintf("its address %s is not asked: %s is in `dns.dont_query`", addr, c.DontQuery[in])
 	}
 	return out
 }

@@ -172,7 +172,7 @@ func (r *roster) addHost(p place, found host, glue []netip.Addr) {
 	for _, addr := range addrs {
 		r.addAddress(p.host, netip.AddrPortFrom(addr, p.port))
 	}
-	doubt := cmp.Or(found.doubt, permitted.doubt)
+	doubt := cmp.Or(found.doubt, permitted.refused)
 	if doubt == "" {
 		doubt = fmt.Sprintf("no address found for %s (it has neither A nor AAAA)", p.host)
 	}
