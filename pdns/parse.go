@@ -38,6 +38,9 @@ const (
 // parseZoneList reads one name a line, as list-all-zones prints them.
 func parseZoneList(stdout []byte) (zones, odd []string) {
 	for _, line := range lines(stdout) {
+		if isVariant(line) {
+			continue
+		}
 		name, err := rollover.ParseZone(line)
 		if err != nil {
 			odd = append(odd, escaped(line))
@@ -46,6 +49,15 @@ func parseZoneList(stdout []byte) (zones, odd []string) {
 		zones = append(zones, name)
 	}
 	return zones, odd
+}
+
+// isVariant says whether a line is a variant of a zone, which PowerDNS 5 with LMDB and
+// views lists as "example.com..internal": what some clients see in the place of the zone.
+func isVariant(line string) bool {
+	zone, variant, found := strings.Cut(line, "..")
+	_, err := rollover.ParseZone(zone)
+	odd := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' }
+	return found && err == nil && variant != "" && !strings.ContainsFunc(strings.TrimSuffix(variant, "."), odd)
 }
 
 // longestOdd is how much of a name that is none is kept, in octets: a name of 255

@@ -240,3 +240,11 @@ func TestSerial(t *testing.T) {
 		t.Errorf("serial of the root is %d, %v", serial, err)
 	}
 }
+
+// Variants of zones in views are left out; what only looks like one is told.
+func TestVariantsAreNoZones(t *testing.T) {
+	zones, odd := parseZoneList([]byte("example.com\nexample.com..internal\nexample.net..de-1_x.\nexample.com..\nexample.com..A\n..internal\nexample.com..a..b\n"))
+	if fmt.Sprint(zones) != "[example.com.]" || fmt.Sprint(odd) != "[example.com.. example.com..A ..internal example.com..a..b]" {
+		t.Errorf("zones %v, odd %v", zones, odd)
+	}
+}

@@ -93,6 +93,21 @@ func (t *Tool) Zones(ctx context.Context) (zones, odd []string, err error) {
 	return zones, odd, nil
 }
 
+// Catalogs runs list-all-zones for the kinds of catalog zones (RFC 9432): their names are
+// delegated nowhere, and nobody is asked for them but PowerDNS itself.
+func (t *Tool) Catalogs(ctx context.Context) ([]string, error) {
+	var all []string
+	for _, kind := range []string{rollover.KindProducer, rollover.KindConsumer} {
+		out, err := t.run(ctx, t.pdnsutil("", "--", "list-all-zones", strings.ToLower(kind)), contentsLimit)
+		if err != nil {
+			return nil, err
+		}
+		zones, _ := parseZoneList(out.stdout)
+		all = append(all, zones...)
+	}
+	return all, nil
+}
+
 // Inventory runs show-zone, the only command that prints flags, algorithm
 // numbers, ids and public keys together, and export-zone-dnskey for a ZSK that
 // is not published: show-zone does not print its public key, nor does any server.

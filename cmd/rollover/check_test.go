@@ -201,8 +201,20 @@ func TestCheckKnowsRollovers(t *testing.T) {
 	if o := h.rollover("check", zone); o.code != 2 || !strings.Contains(o.stdout, "rollover is blocked") {
 		t.Errorf("blocked: %v", o)
 	}
-	if o := h.rollover("check", "--all"); o.code != 2 || !strings.Contains(o.stdout, "| zones=1 ") {
+	for _, words := range [][]string{{"create-zone", "catalog.invalid"}, {"create-zone", "closed.invalid"}, {"set-kind", "catalog.invalid", "producer"}} {
+		if out, err := h.lab.Pdnsutil(t.Context(), words...); err != nil {
+			t.Fatalf("pdnsutil %q: %v %s", words, err, out)
+		}
+	}
+	if o := h.rollover("check", "--all"); o.code != 2 || !strings.Contains(o.stdout, "| zones=2 ") || strings.Contains(o.stdout, "catalog.invalid") {
 		t.Errorf("check --all: %v", o)
+	}
+	h.append("[[zone]]\nname = \"closed.invalid\"\ncheck = false\n")
+	if o := h.rollover("check", "--all"); o.code != 2 || !strings.Contains(o.stdout, "| zones=1 ") {
+		t.Errorf("check --all without one of check = false: %v", o)
+	}
+	if o := h.rollover("check", "closed.invalid"); !strings.Contains(o.stdout, "| zones=1 ") {
+		t.Errorf("check of one of check = false, by its name: %v", o)
 	}
 }
 

@@ -156,23 +156,37 @@ func lengthOf(text string, unit time.Duration) (time.Duration, error) {
 	return time.Duration(d), err
 }
 
-// toCheck is the zones to look at: those named, all that PowerDNS has, or those
-// that rollover knows.
+// toCheck is the zones to look at: those named, all that PowerDNS has and that are no
+// catalog zones, or those that rollover knows; without those of `check = false`, unless
+// they are named.
 func (w *world) toCheck(ctx context.Context, all bool, named []string) (zones, odd []string, err error) {
 	switch {
 	case all && len(named) > 0:
 		return nil, nil, usage("either --all or zones, not both")
 	case all:
-		zones, odd, err = w.tool.Zones(ctx)
+		zones, odd, err = w.allZones(ctx)
 	case len(named) > 0:
 		return named, nil, nil
 	default:
 		zones, err = w.db.Zones()
 	}
+	zones = slices.DeleteFunc(zones, func(zone string) bool { return !yes(w.config.entry(zone).Check) })
 	if err == nil && len(zones)+len(odd) == 0 {
 		err = errors.New("there is no zone to check: name one, or use --all")
 	}
 	return zones, odd, err
+}
+
+// allZones is what PowerDNS has, without catalog zones.
+func (w *world) allZones(ctx context.Context) (zones, odd []string, err error) {
+	if zones, odd, err = w.tool.Zones(ctx); err != nil {
+		return nil, nil, err
+	}
+	catalogs, err := w.tool.Catalogs(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return slices.DeleteFunc(zones, func(zone string) bool { return slices.Contains(catalogs, zone) }), odd, nil
 }
 
 // checkAll looks at zones side by side. The results are in the order of the

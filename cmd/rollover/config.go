@@ -81,6 +81,7 @@ type zoneConfig struct {
 	ServersOnly   bool     `toml:"servers_only"`
 	ParentServers []string `toml:"parent_servers"`
 	Exclude       []string `toml:"exclude"`
+	Check         *bool    `toml:"check"`
 	DS            dsConfig `toml:"ds"`
 }
 

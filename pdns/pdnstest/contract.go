@@ -56,6 +56,7 @@ func contractZones() []Zone {
 		{Name: "csk.test", Kind: rollover.KindMaster, Keys: []rollover.Key{ksk}, Metadata: map[string][]string{"X-NOTE": {"a b", "c"}}},
 		{Name: "split.test", Keys: []rollover.Key{ksk, zsk}},
 		{Name: "plain.test"},
+		{Name: "catalog.test", Kind: rollover.KindProducer},
 		{Name: "pre.test", Metadata: map[string][]string{"PRESIGNED": {"1"}}, Records: []Record{
 			{"pre.test.", 3600, "SOA", "ns1.pre.test. hostmaster.pre.test. 1 10800 3600 604800 3600"},
 			{"pre.test.", 3600, "DNSKEY", "257 3 13 " + presignedKey},
@@ -217,6 +218,10 @@ func (c *contract) allZones(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) || len(odd) > 0 {
 		t.Errorf("zones %v and %v, expected %v", got, odd, want)
+	}
+	catalogs, err := c.Tool.Catalogs(t.Context())
+	if must(t, err); !slices.Equal(catalogs, []string{"catalog.test."}) {
+		t.Errorf("catalogs %v", catalogs)
 	}
 }
 

@@ -166,7 +166,9 @@ func (c command) listZone() int {
 
 func (c command) listAllZones() int {
 	for _, z := range c.state.Zones {
-		fmt.Fprintln(c.stdout, plain(z.Name))
+		if len(c.args) == 0 || strings.EqualFold(c.args[0], z.Kind) {
+			fmt.Fprintln(c.stdout, plain(z.Name))
+		}
 	}
 	return 0
 }
