@@ -16,6 +16,9 @@ var servfailed = regexp.MustCompile(`^(\S+\. [A-Z0-9]+): SERVFAIL`)
 // diagnosis is what to do about an answer that says itself what is wrong; empty for
 // others.
 func diagnosis(zone string, v ServerSighting) string {
+	if strings.Contains(v.Unknown, "`dns.dont_query`") {
+		return "if that network is yours, take it out of `dont_query` of [dns] in the configuration; if not, mend the address in the DNS"
+	}
 	if v.Role != RoleChild {
 		return ""
 	}

@@ -51,6 +51,8 @@ func server(name string, change func(*rollover.ServerSighting)) func(*rollover.S
 	}
 }
 
+const refusedAddress = "its address 127.0.0.1 is not asked: 127.0.0.0/8 is in `dns.dont_query`"
+
 // ailing are looks at a zone of which something is wrong, and one at one that is well.
 func ailing() map[string]func(*rollover.Sighting) {
 	stranger := keyOfNobody(256)
@@ -203,6 +205,12 @@ func ailing() map[string]func(*rollover.Sighting) {
 		"a proof that was not found":       standing(rollover.Indeterminate, ""),
 		"an unsigned parent, and a DS of nobody": parents(func(v *rollover.DSVersion) {
 			v.Set, v.Standing = []rollover.DS{strange(13, 2)}, &rollover.Standing{Security: rollover.Insecure, Why: "com. is not signed"}
+		}),
+		"an address that is not asked, of the zone": server("ns2", func(v *rollover.ServerSighting) {
+			*v = rollover.ServerSighting{Server: v.Server, Unknown: refusedAddress}
+		}),
+		"an address that is not asked, of the parent": server("p2", func(v *rollover.ServerSighting) {
+			*v = rollover.ServerSighting{Server: v.Server, Unknown: refusedAddress}
 		}),
 		"names that are made up": func(s *rollover.Sighting) {
 			s.Strangers = []rollover.Stranger{{Name: "ns9.example.net.", By: "ns2 192.0.2.2:53"}, {Name: "ns9.example.net.", By: "resolver 192.0.2.53:53"}}

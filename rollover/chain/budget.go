@@ -23,13 +23,15 @@ type Budget struct {
 	left atomic.Int64
 }
 
-// NewBudget is a budget of MaxEffort, and of as much as MaxChecks signatures for each
-// answer that is compared.
-func NewBudget(ctx context.Context, answers int) *Budget {
+// NewBudget is a budget of MaxEffort.
+func NewBudget(ctx context.Context) *Budget {
 	b := &Budget{ctx: ctx}
-	b.left.Store(MaxEffort + int64(answers)*MaxChecks)
+	b.left.Store(MaxEffort)
 	return b
 }
+
+// Expect adds MaxChecks signatures for each answer that is compared.
+func (b *Budget) Expect(answers int) { b.left.Add(int64(answers) * MaxChecks) }
 
 // spend says why a signature by a key is not verified any more; nil if it is.
 func (b *Budget) spend(key *dns.DNSKEY) error {

@@ -291,7 +291,8 @@ func TestPoolsShareABudget(t *testing.T) {
 		"RSA keys above 2048":    {dns.RSASHA256, 2112, 0, MaxEffort / dear},
 	} {
 		key := record(zone, chaintest.NewKey(t, zone, 256, tc.algorithm, tc.bits).Ours())
-		b, n := NewBudget(t.Context(), tc.answers), 0
+		b, n := NewBudget(t.Context()), 0
+		b.Expect(tc.answers)
 		for b.spend(key) == nil {
 			n++
 		}
@@ -303,7 +304,7 @@ func TestPoolsShareABudget(t *testing.T) {
 
 func TestABudgetIsThatOfAllPools(t *testing.T) {
 	k := chaintest.FixedKey(zone, 256, 1)
-	b := NewBudget(t.Context(), 0)
+	b := NewBudget(t.Context())
 	proven := func(p *Pool, n int) Proof {
 		record := chaintest.RR(t, fmt.Sprintf("n%d.%s 60 IN A 192.0.2.1", n, zone))
 		sets, err := Sets([]dns.RR{record, k.Sign(t, []dns.RR{record})})
@@ -334,7 +335,7 @@ func TestABudgetIsThatOfAllPools(t *testing.T) {
 func TestJudgingEndsWithTheContext(t *testing.T) {
 	k := chaintest.FixedKey(zone, 256, 1)
 	ctx, end := context.WithCancelCause(t.Context())
-	pool := NewPool(zone, chaintest.Now(), k.Ours()).Within(NewBudget(ctx, 0))
+	pool := NewPool(zone, chaintest.Now(), k.Ours()).Within(NewBudget(ctx))
 	end(errors.New("SIGTERM"))
 	record := chaintest.RR(t, "a."+zone+" 60 IN A 192.0.2.1")
 	sets, err := Sets([]dns.RR{record, k.Sign(t, []dns.RR{record})})

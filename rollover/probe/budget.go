@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollover/rollover"
+	"rollover/rollover/chain"
 )
 
 const (
@@ -57,6 +58,7 @@ type allowance struct {
 	kept   int
 	places chan struct{}
 	placed bool
+	budget *chain.Budget
 }
 
 type allowanceKey struct{}
@@ -67,7 +69,7 @@ func (c *Client) withAllowance(ctx context.Context) (look context.Context, end f
 	if c.large == nil {
 		c.large = make(chan struct{}, maxLarge)
 	}
-	a := &allowance{places: c.large}
+	a := &allowance{places: c.large, budget: chain.NewBudget(ctx)}
 	c.mu.Unlock()
 	return context.WithValue(ctx, allowanceKey{}, a), a.end
 }
@@ -76,6 +78,14 @@ func (c *Client) withAllowance(ctx context.Context) (look context.Context, end f
 func allowanceOf(ctx context.Context) *allowance {
 	a, _ := ctx.Value(allowanceKey{}).(*allowance)
 	return a
+}
+
+// budgetOf is what the look may verify; nil outside of one, which is no limit.
+func budgetOf(ctx context.Context) *chain.Budget {
+	if a := allowanceOf(ctx); a != nil {
+		return a.budget
+	}
+	return nil
 }
 
 // spend takes octets, and waits for a place where that is needed.

@@ -56,7 +56,11 @@ func (f *finder) strange(names []string, by string) {
 // prover says of an answer whether a key of the zone has signed it. Of a zone that has
 // no keys all count: nobody can prove more.
 func (f *finder) prover(ctx context.Context, r *roster) func(naming) bool {
-	trust := f.trusted(ctx)
+	if f.trust == nil {
+		trust := f.trusted(ctx)
+		f.trust = &trust
+	}
+	trust := *f.trust
 	if len(trust.Keys)+len(trust.DS) == 0 {
 		return func(naming) bool { return true }
 	}
@@ -106,8 +110,8 @@ func (f *finder) dsAt(ctx context.Context, t target) []rollover.DS {
 // (RFC 8901 section 3).
 func (f *finder) pool(ctx context.Context, r *roster, trust chain.Trust) *chain.Pool {
 	now := f.client.now().Wall
-	keys := slices.Clone(trust.Keys)
-	sets := each(r.targets, func(t target) []rollover.DNSKEY {
+	fresh := r.targets[f.learned:] // a roster only grows
+	sets := each(fresh, func(t target) []rollover.DNSKEY {
 		if !t.at.IsValid() || t.silent != nil {
 			return nil
 		}
@@ -117,13 +121,16 @@ func (f *finder) pool(ctx context.Context, r *roster, trust chain.Trust) *chain.
 		}
 		return f.keysOf(trust, answer, now)
 	})
-	if answer, _, err := f.client.askResolvers(ctx, unchecked(f.q.Zone, dns.TypeDNSKEY)); err == nil {
-		sets = append(sets, f.keysOf(trust, answer, now))
+	if f.learned == 0 {
+		if answer, _, err := f.client.askResolvers(ctx, unchecked(f.q.Zone, dns.TypeDNSKEY)); err == nil {
+			sets = append(sets, f.keysOf(trust, answer, now))
+		}
 	}
+	f.learned = len(r.targets)
 	for _, set := range sets {
-		keys = append(keys, set...)
+		f.keys = append(f.keys, set...)
 	}
-	return chain.NewPool(f.q.Zone, now, keys...)
+	return chain.NewPool(f.q.Zone, now, slices.Concat(trust.Keys, f.keys)...).Within(budgetOf(ctx))
 }
 
 // keysOf is the keys of an answer, if the trust proves them.

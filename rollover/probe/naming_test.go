@@ -205,3 +205,25 @@ func TestAddressesInAnotherDress(t *testing.T) {
 		same(t, text, len(c.permitted([]netip.Addr{a}).addrs) == 1, ok)
 	}
 }
+
+// What proves a name is counted in the budget of the look, and asked for once.
+func TestProvingNamesIsBounded(t *testing.T) {
+	s := newStreet(t)
+	s.set(func(q, m *dns.Msg) {
+		if q.Question[0].Name == zone && q.Question[0].Qtype == dns.TypeNS && (q.RecursionDesired || s.parentAsked()) {
+			m.Answer = s.child.Signed(rrs(t, "zone.example. 60 IN NS ns.zone.example.", "zone.example. 60 IN NS gone.example."))
+		}
+	})
+	c := s.client(t)
+	for spent, want := range map[bool]int{false: 0, true: 2} {
+		ctx, end := c.withAllowance(t.Context())
+		if spent {
+			budgetOf(ctx).Expect(-chain.MaxEffort / chain.MaxChecks)
+		}
+		_, strangers, err := c.find(ctx, rollover.Question{Zone: zone, Records: []rollover.Record{rollover.RecordDNSKEY}})
+		end()
+		if err != nil || len(strangers) != want {
+			t.Errorf("spent %t: %v, %v", spent, strangers, err)
+		}
+	}
+}

@@ -98,7 +98,8 @@ func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighti
 		return rollover.Sighting{}, err
 	}
 	s.At, s.Alone, s.Anchor = c.now(), c.alone(q), c.Anchors.Of(zone)
-	budget := chain.NewBudget(ctx, len(q.Answers)*len(asked))
+	budget := budgetOf(kept)
+	budget.Expect(len(q.Answers) * len(asked))
 	s.Servers = each(asked, func(v visit) rollover.ServerSighting { return v.within(budget).read(q, s.At.Wall) })
 	if ctx.Err() != nil {
 		return rollover.Sighting{}, context.Cause(ctx)

@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"rollover/rollover"
+	"rollover/rollover/chain"
 )
 
 // maxServers bounds the host names and the addresses of one role. No
@@ -69,6 +70,10 @@ type finder struct {
 
 	delegators []target            // the servers of the parent
 	strangers  []rollover.Stranger // at most maxStrangers
+
+	trust   *chain.Trust      // what the keys of the zone are known by; nil before it was asked for
+	keys    []rollover.DNSKEY // that are proven to be those of the zone
+	learned int               // of how many servers in the roster of the zone
 }
 
 // notFound is the error when a role has no servers at all.
