@@ -208,14 +208,14 @@ func TestAddressesInAnotherDress(t *testing.T) {
 
 // What proves a name is counted in the budget of the look, and asked for once.
 func TestProvingNamesIsBounded(t *testing.T) {
-	s := newStreet(t)
-	s.set(func(q, m *dns.Msg) {
-		if q.Question[0].Name == zone && q.Question[0].Qtype == dns.TypeNS && (q.RecursionDesired || s.parentAsked()) {
-			m.Answer = s.child.Signed(rrs(t, "zone.example. 60 IN NS ns.zone.example.", "zone.example. 60 IN NS gone.example."))
-		}
-	})
-	c := s.client(t)
 	for spent, want := range map[bool]int{false: 0, true: 2} {
+		s := newStreet(t)
+		s.set(func(q, m *dns.Msg) {
+			if q.Question[0].Name == zone && q.Question[0].Qtype == dns.TypeNS && (q.RecursionDesired || s.parentAsked()) {
+				m.Answer = s.child.Signed(rrs(t, "zone.example. 60 IN NS ns.zone.example.", "zone.example. 60 IN NS gone.example."))
+			}
+		})
+		c := s.client(t)
 		ctx, end := c.withAllowance(t.Context())
 		if spent {
 			budgetOf(ctx).Expect(-chain.MaxEffort / chain.MaxChecks)
