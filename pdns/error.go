@@ -99,6 +99,8 @@ func symptoms() []symptom {
 		{"No SOA for zone", nil, "check that the zone exists and that its SOA record is not disabled"},
 		{"Serial increase of presigned zone", rollover.ErrRefused, "change the zone where it is signed"},
 		{"not allowed unless --force", rollover.ErrRefused, "a secondary gets its serial from its primary: sign there, or use SOA-EDIT"},
+		{"did not replace SOA record", errNoRecords, remedyNoRecords},
+		{"did not accept the new RRset", errNoRecords, remedyNoRecords},
 		{"Can't find a key with id", nil, "the keys have changed: read them again"},
 		{"perhaps DNSSEC not enabled", nil, "set gsqlite3-dnssec=yes (or the like for your backend) in pdns.conf"},
 		{"No database backends configured", rollover.ErrUnavailable, "check config_dir and config_name, and that this user may read pdns.conf"},
@@ -115,3 +117,9 @@ func lastLine(text []byte) string {
 	line := bytes.TrimSpace(lines[len(lines)-1])
 	return string(line[:min(len(line), longest)])
 }
+
+// errNoRecords is a back end that does not store the records of a zone, so that
+// pdnsutil cannot change them.
+var errNoRecords = fmt.Errorf("%w: the back end of this zone does not store its records", rollover.ErrRefused)
+
+const remedyNoRecords = "the bind back end reads records from files: set `[pdnsutil] serial` to a program that raises the SOA serial there, or make the zone native if no secondary transfers it from here; DS and signalling records must be put in by another driver, or by hand"

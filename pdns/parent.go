@@ -25,7 +25,10 @@ type Parent struct {
 	Turn sync.Locker
 }
 
-var _ rollover.Registrar = (*Parent)(nil)
+var (
+	_ rollover.Registrar = (*Parent)(nil)
+	_ rollover.Preparer  = (*Parent)(nil)
+)
 
 const defaultDSTTL uint32 = 3600
 
@@ -67,6 +70,21 @@ func (p *Parent) submit(ctx context.Context, c rollover.Change) (string, error) 
 	}
 	// The rest is done anew at each try: an earlier one may have died before it.
 	return "written into zone " + inv.Zone, p.show(ctx, inv)
+}
+
+// Prepare raises the serial of the parent zone, to see whether records can be
+// written into it.
+func (p *Parent) Prepare(ctx context.Context, zone, _ string) error {
+	done, err := turn(ctx, p.Turn)
+	if err != nil {
+		return err
+	}
+	defer done()
+	inv, err := p.parentOf(ctx, zone)
+	if err != nil {
+		return err
+	}
+	return p.Writable(ctx, inv.Zone)
 }
 
 // turn waits for the turn of a change, and gives it back with done. A change whose

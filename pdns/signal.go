@@ -96,6 +96,29 @@ func (s *Signals) holder(ctx context.Context, name string) (rollover.Inventory, 
 	return inv, err
 }
 
+// Prepare raises the serials of those of Zones that this PowerDNS has, to see whether
+// records can be written into them.
+func (s *Signals) Prepare(ctx context.Context) error {
+	done, err := turn(ctx, s.Turn)
+	if err != nil {
+		return err
+	}
+	defer done()
+	for _, zone := range s.Zones {
+		_, err := s.Inventory(ctx, zone)
+		if errors.Is(err, rollover.ErrUnknownZone) {
+			continue
+		}
+		if err == nil {
+			err = s.Writable(ctx, zone)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // signalSet is the data of the records of a name by type, sorted.
 type signalSet map[string][]string
 

@@ -48,6 +48,10 @@ type Tool struct {
 	// itself waits for ever on a locked database.
 	Timeout time.Duration
 
+	// Serial is a command that raises the SOA serial of a zone where pdnsutil cannot,
+	// the zone without a trailing dot added as its last word; empty for none.
+	Serial []string
+
 	// Inherit is held open by each command, nil for nothing. With a file that
 	// is locked, a command that outlives us, because we were killed, keeps the
 	// lock: nobody acts beside it.
@@ -206,25 +210,6 @@ func (t *Tool) Explain(zone string, change rollover.Command) string {
 		return "# " + err.Error()
 	}
 	return quoteAll(t.pdnsutil(name, append([]string{"--"}, operands...)...).argv)
-}
-
-// BumpSerial runs increase-serial and returns the number that it printed: the
-// serial in the database, before SOA-EDIT. After 4294967295 comes 0.
-func (t *Tool) BumpSerial(ctx context.Context, zone string) (uint32, error) {
-	name, err := rollover.ParseZone(zone)
-	if err != nil {
-		return 0, err
-	}
-	c := t.pdnsutil(name, "--", "increase-serial", plain(name))
-	out, err := t.run(ctx, c, outputLimit)
-	if err != nil {
-		return 0, err
-	}
-	serial, err := parseSerial(name, out.stdout)
-	if err != nil {
-		return 0, c.misread(err, out)
-	}
-	return serial, nil
 }
 
 // Refresh runs one `pdns_control purge` for all zones, those in notify

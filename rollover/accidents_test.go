@@ -642,7 +642,7 @@ func TestTTLRaisedWithoutASerial(t *testing.T) {
 func TestSameZoneTwice(t *testing.T) {
 	w := rollovertest.New("csk", unequal)
 	p := tight()
-	w.KillAt = 5
+	w.KillAt = 6
 	start(t, w, p, rollover.Order{})
 	if w.Roll() == nil || len(w.Keys) != 1 {
 		t.Fatalf("not killed between the first save and the first key: %v %v", w.Roll(), w.Keys)

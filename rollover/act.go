@@ -36,7 +36,7 @@ func (v *visit) intend(ctx context.Context) {
 		v.entering = Verdict{}
 		return
 	}
-	if len(commands) == 0 && !step.changesKeys() {
+	if len(commands) == 0 && !step.changesKeys() || creates(commands) && !v.mayCreate() {
 		return
 	}
 	v.roll.Phase = PhaseActing
@@ -144,20 +144,23 @@ func (a *actor) next(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	if bad, collides := a.collision(made); collides {
-		return false, a.do(ctx, Command{VerbRemove, bad})
+		return false, a.do(ctx, Command{VerbRemove, bad}, func(found []Key) bool { return !slices.ContainsFunc(found, bad.isThe) })
 	}
 	if n == len(a.intent.Commands) {
 		a.applied(made)
 		return true, nil
 	}
-	if n == a.last {
-		return false, a.stuck(a.intent.Commands[n].resolve(made))
+	if n <= a.last {
+		return false, a.stuck(a.intent.Commands[a.last].resolve(made))
 	}
 	if ctx.Err() != nil {
 		return false, fmt.Errorf("interrupted in step %q of %s, which goes on at the next advance: %w", a.intent.Step, a.dossier.Zone, context.Cause(ctx))
 	}
 	a.last = n
-	return false, a.do(ctx, a.intent.Commands[n].resolve(made))
+	return false, a.do(ctx, a.intent.Commands[n].resolve(made), func(found []Key) bool {
+		now, _, ok := a.intent.progress(found)
+		return ok && now > n
+	})
 }
 
 // collision is a key made whose tag is taken, the last one first: the keys
@@ -172,37 +175,13 @@ func (a *actor) collision(made []Key) (Key, bool) {
 	return Key{}, false
 }
 
-// stuck is the error for a command that had no effect.
-func (a *actor) stuck(c Command) error {
-	if a.failed != nil {
-		return fmt.Errorf("step %q of %s: %w", a.intent.Step, a.dossier.Zone, a.failed)
-	}
-	return fmt.Errorf("%w: step %q of %s: %q ended well, but show-zone does not show its effect: run it by hand and look", ErrUnavailable, a.intent.Step, a.dossier.Zone, a.explain(c))
-}
-
-// do gives one command and reads the key list back. Once begun it is not
-// interrupted: a half-run pdnsutil is worse than a late exit.
-func (a *actor) do(ctx context.Context, c Command) error {
-	ctx = context.WithoutCancel(ctx)
-	a.failed = a.engine.Signer.Do(ctx, a.dossier.Zone, c)
-	inv, err := a.read(ctx)
-	if err != nil {
-		if a.failed != nil {
-			return fmt.Errorf("step %q of %s: %w (and the keys cannot be read back)", a.intent.Step, a.dossier.Zone, a.failed)
-		}
-		return a.err
-	}
-	a.inv = inv
-	return nil
-}
-
 // applied notes that all commands are in effect.
 func (a *actor) applied(made []Key) {
 	a.intent.Applied = true
 	if kind, err := a.kind(); err == nil { // else the next look blocks
 		a.roll.restart(kind.statements(), *a.intent)
 	}
-	a.roll.Keys, a.roll.Need = a.inv.Keys, nil
+	a.roll.Keys, a.roll.Need, a.roll.Creating = a.inv.Keys, nil, time.Time{}
 	if len(made) > 0 {
 		a.roll.New = withRole(made, a.roll.SpecNew)
 	}

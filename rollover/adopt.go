@@ -16,6 +16,9 @@ func (e *Engine) Adopt(ctx context.Context, zone string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	if err := v.changeable(ctx); err != nil {
+		return Report{}, err
+	}
 	r := v.roll
 	v.event(EventAdopted, r.Step, r.adoption())
 	v.events[len(v.events)-1].By = e.By
@@ -75,6 +78,7 @@ func (e *Engine) prepareAdoption(ctx context.Context, zone string) (*visit, erro
 	// Who is old and who is new is known only after a look at the parent.
 	d.Roll = &Roll{Zone: zone, Keys: inv.Keys, Old: withRoles(inv.Keys)}
 	v := e.visit(d)
+	v.zoneKind = inv.Kind
 	set, err := v.parentSet(ctx)
 	if err != nil {
 		return nil, err

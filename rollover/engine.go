@@ -30,8 +30,12 @@ type Engine struct {
 	// looked at; 1 if not set.
 	Workers, Looks int
 	// After is time.After. It must be set if Looks is more than 1: zones wait a
-	// moment for each other then, to share a purge.
+	// moment for each other then, to share a purge. Without it nothing is looked for
+	// with patience that show-zone does not show at once.
 	After func(time.Duration) <-chan time.Time
+	// MaxLag is by how much what Signer reads may be behind what it writes: so long
+	// no other key is made while one may still show. 0 where nothing lags.
+	MaxLag time.Duration
 	// kinds is run instead of the table of Kinds, if set: only the proof does
 	// that, to see that each guard of the table is needed.
 	kinds []Kind
@@ -80,10 +84,12 @@ type visit struct {
 	// sighting and inventory are what start has seen already, to be used once.
 	sighting  *Sighting
 	inventory *Inventory
+	zoneKind  string  // as start or adopt has read it
 	entering  Verdict // of this round
 	// anew is why the zone is served anew in this round, empty if it is not, and
 	// anewKind its kind, which says whether secondaries transfer it.
 	anew, anewKind string
+	creating       bool  // this round may ask for keys, and has written down that it does
 	order          Order // what start was asked for
 }
 
@@ -150,7 +156,7 @@ func (v *visit) block(b *Block) {
 // decided anew, however long ago it was made. One that is half done is gone on
 // with, but what it takes away needs the same look as ever.
 func (v *visit) look(ctx context.Context) {
-	v.entering, v.moved, v.anew = Verdict{}, false, ""
+	v.entering, v.moved, v.anew, v.creating = Verdict{}, false, "", false
 	if !v.open() {
 		return
 	}
@@ -246,6 +252,9 @@ func (v *visit) reopen(ctx context.Context) bool {
 	}
 	v.inventory = &inv
 	done, _, ok := intent.progress(inv.Keys)
+	if ok && creates(intent.Commands[done:]) && !v.mayCreate() {
+		return false
+	}
 	if ok && done == 0 {
 		v.roll.Intent = nil
 		return true

@@ -150,6 +150,9 @@ func (v *visit) rebase(ctx context.Context) error {
 	}
 	if r.Intent != nil {
 		_, made, ok := r.Intent.progress(inv.Keys)
+		if until := v.awaits(); ok && len(made) == 0 && !until.IsZero() {
+			return fmt.Errorf("%w: whether a key is to be taken out again is not known yet: %s", ErrUnavailable, v.awaited(until))
+		}
 		if !ok {
 			return fmt.Errorf("%w: the keys of %s are neither as before step %q nor after it: %s", ErrRefused, r.Zone, r.Intent.Step, r.changed(r.Intent.Before, inv.Keys, v.explain).Remedy)
 		}
@@ -179,6 +182,9 @@ func (e *Engine) Abandon(zone, reason string) error {
 		}
 		v.roll.State, v.roll.EndedAt, v.roll.Phase = StateCancelled, e.Now().Wall, PhaseFinished
 		text := "abandoned: keys and DS were left as they are"
+		if !v.roll.Creating.IsZero() {
+			text += fmt.Sprintf("; a key that was asked for at %s may still show: pdnsutil show-zone %s", hour(v.roll.Creating), zone)
+		}
 		if v.setting.Policy.CDS {
 			text += ", and so were the CDS records, by which the parent may still act: pdnsutil unset-publish-cds " + zone
 		}

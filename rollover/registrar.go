@@ -19,6 +19,14 @@ type Registrar interface {
 	Submit(ctx context.Context, c Change) Answer
 }
 
+// Preparer is a Registrar that can tell before a rollover begins that it could not
+// do what it will be asked for.
+type Preparer interface {
+	// Prepare says why not, for a rollover of a type; it wraps ErrRefused or
+	// ErrUnavailable.
+	Prepare(ctx context.Context, zone, rollType string) error
+}
+
 // Change is what the parent must have, compared with what its servers show.
 type Change struct {
 	Zone    string

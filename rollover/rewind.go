@@ -22,7 +22,7 @@ func (r *Roll) rewind(now time.Time) {
 	if r == nil {
 		return
 	}
-	rewind(now, &r.StartedAt, &r.StepEnteredAt)
+	rewind(now, &r.StartedAt, &r.StepEnteredAt, &r.Creating)
 	if r.Ask != nil {
 		rewind(now, &r.Ask.Since)
 	}

@@ -140,7 +140,9 @@ type Roll struct {
 	Ask    *Ask    `json:"ask,omitempty"`
 	Block  *Block  `json:"block,omitempty"`
 	Intent *Intent `json:"intent,omitempty"`
-	Need   *Need   `json:"need,omitempty"` // why it pauses, as of the last look
+	// Creating is when PowerDNS was asked for keys that were not read back yet.
+	Creating time.Time `json:"creating,omitzero"`
+	Need     *Need     `json:"need,omitempty"` // why it pauses, as of the last look
 
 	// Held says for each statement, and each server by address, for how long
 	// it has held.

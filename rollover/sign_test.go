@@ -84,7 +84,7 @@ func TestSigningsKilledAnywhere(t *testing.T) {
 func TestFirstKeysAreRectified(t *testing.T) {
 	w := rollovertest.New("unsigned", unequal)
 	start(t, w, tight(), rollover.Order{Type: "sign"})
-	at := func(line string) int { return slices.Index(w.Log, line) }
+	at := func(line string) int { return slices.Index(w.Log[4:], line) } // what is before the first key is not about it
 	if !(at("activate 1") < at("rectify-zone") && at("rectify-zone") < at("increase-serial") && at("increase-serial") < at("purge [example.com.] notify [example.com.]")) || at("activate 1") < 0 {
 		t.Errorf("sign did %q", w.Log)
 	}

@@ -50,6 +50,9 @@ func (e *Engine) begin(ctx context.Context, o Order) (*visit, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := v.changeable(ctx); err != nil {
+		return nil, err
+	}
 	v.event(EventStarted, "", v.roll.beginning())
 	v.events[len(v.events)-1].By = e.By
 	return v, nil
@@ -84,7 +87,7 @@ func (e *Engine) prepare(ctx context.Context, o Order) (*visit, error) {
 	}
 	d.Roll.Terms = e.Setting(o.Zone).terms()
 	v := e.visit(d)
-	v.inventory, v.order = &inv, o
+	v.inventory, v.zoneKind, v.order = &inv, inv.Kind, o
 	if err := v.survey(ctx); err != nil {
 		return nil, err
 	}

@@ -40,6 +40,8 @@ type pdnsutilConfig struct {
 	ConfigDir  string     `toml:"config_dir"`
 	ConfigName string     `toml:"config_name"`
 	Timeout    duration   `toml:"timeout"`
+	Serial     []string   `toml:"serial"`
+	MaxLag     duration   `toml:"max_lag"`
 }
 
 type dnsConfig struct {
@@ -90,6 +92,7 @@ func defaults() config {
 		State: "/var/lib/rollover/rollover.db",
 		Pdnsutil: pdnsutilConfig{
 			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Controls: [][]string{}, Shells: []string{"ssh"}, Timeout: duration(time.Minute),
+			Serial: []string{}, MaxLag: duration(time.Minute),
 		},
 		DNS: dnsConfig{
 			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, Timeout: duration(5 * time.Second), LookTimeout: duration(30 * time.Second), DontQuery: neverPublic(),
@@ -181,6 +184,8 @@ func (c config) check() error {
 		return errors.New("pdnsutil.command is empty: it must name the program, as in [\"pdnsutil\"]")
 	case c.Pdnsutil.Timeout <= 0 || c.DNS.Timeout <= 0 || c.DNS.LookTimeout <= 0:
 		return errors.New("a timeout must be longer than 0")
+	case c.Pdnsutil.MaxLag < 0 || c.Pdnsutil.MaxLag > duration(day):
+		return errors.New("pdnsutil.max_lag must be 0 to a day: how far what pdnsutil reads may be behind what it writes")
 	}
 	if _, err := parseNetworks("dns.dont_query", c.DNS.DontQuery); err != nil {
 		return err

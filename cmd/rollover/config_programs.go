@@ -11,7 +11,7 @@ import (
 // that only tell or hand over (rollover/hook) are checked when they are run:
 // they must not hold a rollover up.
 func (c config) checkPrograms() error {
-	if err := checkCommands("pdnsutil", c.Pdnsutil.Command, c.Pdnsutil.Control, c.Pdnsutil.Controls); err != nil {
+	if err := checkCommands("pdnsutil", c.Pdnsutil.Command, c.Pdnsutil.Control, append(c.Pdnsutil.Controls[:len(c.Pdnsutil.Controls):len(c.Pdnsutil.Controls)], c.Pdnsutil.Serial)); err != nil {
 		return err
 	}
 	entries := append([]zoneConfig{{}}, c.Zone...)

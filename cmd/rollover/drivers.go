@@ -67,7 +67,8 @@ func (w *world) byCDS(c cdsConfig) *parent.CDS {
 		Resolvers: w.config.DNS.Resolvers, Validators: w.config.DNS.Validators,
 	}
 	if asked(c.Signal) {
-		d.Signal = (&pdns.Signals{Tool: w.tool, Turn: &w.turn, Zones: zones}).Write
+		signals := &pdns.Signals{Tool: w.tool, Turn: &w.turn, Zones: zones}
+		d.Signal, d.Signals = signals.Write, signals.Prepare
 	}
 	return d
 }

@@ -63,7 +63,7 @@ func TestRollsEndToEnd(t *testing.T) {
 }
 
 // countZSK checks what a whole ZSK roll costs: 11 calls (read, act, read back),
-// a list-zone at start, one before old stops signing and one before it is removed, one serial bump per step; a waiting zone's tick costs none.
+// a list-zone at start, one before old stops signing and one before it is removed, one serial bump before the first key and one per step; a waiting zone's tick costs none.
 func countZSK(t *testing.T, h *harness) {
 	t.Helper()
 	counts := map[string]int{}
@@ -72,7 +72,7 @@ func countZSK(t *testing.T, h *harness) {
 	}
 	want := map[string]int{
 		"pdnsutil show-zone": 7, "pdnsutil add-zone-key": 1, "pdnsutil activate-zone-key": 1, "pdnsutil deactivate-zone-key": 1, "pdnsutil remove-zone-key": 1,
-		"pdnsutil list-zone": 3, "pdnsutil increase-serial": 3, "pdns_control purge": 3, "pdns_control notify": 3,
+		"pdnsutil list-zone": 3, "pdnsutil increase-serial": 4, "pdns_control purge": 3, "pdns_control notify": 3,
 	}
 	for call, n := range want {
 		if counts[call] != n {

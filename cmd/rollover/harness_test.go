@@ -96,6 +96,7 @@ command = %s
 control = %s
 config_dir = "%s"
 timeout = "5s"
+max_lag = "1s"
 [dns]
 resolvers = ["%s"]
 validators = ["%s"]

@@ -67,7 +67,7 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 	w := &world{config: config, db: store.At(config.State), err: m.err}
 	w.tool = &pdns.Tool{
 		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control, FrontEnds: config.Pdnsutil.Controls, Shells: config.Pdnsutil.Shells,
-		ConfigDir: config.Pdnsutil.ConfigDir, ConfigName: config.Pdnsutil.ConfigName, Timeout: time.Duration(config.Pdnsutil.Timeout),
+		ConfigDir: config.Pdnsutil.ConfigDir, ConfigName: config.Pdnsutil.ConfigName, Timeout: time.Duration(config.Pdnsutil.Timeout), Serial: config.Pdnsutil.Serial,
 		Slots: make(chan struct{}, runtime.NumCPU()),
 	}
 	w.probe = &probe.Client{
@@ -75,7 +75,7 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 		DontQuery: dontQuery,
 	}
 	w.engine = &rollover.Engine{
-		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(), Looks: looksAtOnce, After: time.After,
+		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(), Looks: looksAtOnce, After: time.After, MaxLag: time.Duration(config.Pdnsutil.MaxLag),
 	}
 	return w, nil
 }

@@ -29,6 +29,8 @@ type CDS struct {
 	// wraps ErrUnknownZone where no zone for the name is in reach. With a nil
 	// Signal the records are told, and nothing is written.
 	Signal func(ctx context.Context, name string, cds, cdnskey []string) (zone string, changed bool, err error)
+	// Signals says why Signal could write nowhere; nil if it is not asked.
+	Signals func(ctx context.Context) error
 	// Ask is how servers are asked. Proven is the records of a name, proven from a
 	// trust anchor down, and the zone that it is in; ProvenBy those that a zone has
 	// at its own name, as one server gives them, proven by these keys of it.
@@ -50,6 +52,14 @@ const (
 )
 
 var _ rollover.Registrar = (*CDS)(nil)
+
+// Prepare asks, for a first DS, whether signalling records could be written.
+func (d *CDS) Prepare(ctx context.Context, _, rollType string) error {
+	if rollType != "sign" || d.Signals == nil {
+		return nil
+	}
+	return d.Signals(ctx)
+}
 
 // Submit publishes the records, looks whether every server of the zone serves
 // those that are wanted and no others, and tells the parent.

@@ -36,6 +36,9 @@ type World struct {
 	Down map[string]bool
 	// Keys is PowerDNS's key table.
 	Keys []rollover.Key
+	// ReadLag is by how much the key table that show-zone reads is behind: a
+	// replica of the database.
+	ReadLag time.Duration
 	// ZoneKind is Native or Master.
 	ZoneKind string
 	// Gone makes PowerDNS not know the zone.
@@ -85,6 +88,13 @@ type World struct {
 	roll     *rollover.Roll
 	Events   []rollover.Event
 	nextKey  int
+	replayed []replayed
+}
+
+// replayed is the key table up to a moment.
+type replayed struct {
+	until time.Time
+	keys  []rollover.Key
 }
 
 type change struct {
@@ -505,8 +515,9 @@ func (w *World) Inventory(_ context.Context, zone string) (rollover.Inventory, e
 	inv := rollover.Inventory{Zone: zone, Kind: w.ZoneKind, Metadata: w.Metadata}
 	err := w.io(func() {
 		w.Log = append(w.Log, "show-zone")
-		for _, k := range w.Keys {
-			if k.Published && !rollover.RoleOf(w.Keys, k).SignsKeys() {
+		keys := w.replica()
+		for _, k := range keys {
+			if k.Published && !rollover.RoleOf(keys, k).SignsKeys() {
 				k.PublicKey = "" // show-zone does not print those of ZSKs
 			}
 			inv.Keys = append(inv.Keys, k)
@@ -516,6 +527,17 @@ func (w *World) Inventory(_ context.Context, zone string) (rollover.Inventory, e
 		return inv, fmt.Errorf("%s: %w", zone, rollover.ErrUnknownZone)
 	}
 	return inv, err
+}
+
+// replica is the key table as it is read.
+func (w *World) replica() []rollover.Key {
+	at := w.Now.Wall.Add(-w.ReadLag)
+	for _, was := range w.replayed {
+		if at.Before(was.until) {
+			return was.keys
+		}
+	}
+	return w.Keys
 }
 
 // Contents is the Signer's.
@@ -545,6 +567,9 @@ func (w *World) Do(_ context.Context, _ string, c rollover.Command) error {
 
 // Apply does a command to the key table.
 func (w *World) Apply(c rollover.Command) {
+	if w.ReadLag > 0 {
+		w.replayed = append(w.replayed, replayed{w.Now.Wall, slices.Clone(w.Keys)})
+	}
 	if c.Verb == rollover.VerbCreate {
 		w.Keys = append(w.Keys, w.newKey(c.Key))
 	}

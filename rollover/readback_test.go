@@ -1,0 +1,153 @@
+package rollover_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"rollover/rollover"
+	"rollover/rollover/rollovertest"
+)
+
+// made counts how often PowerDNS was asked for a key.
+func made(w *rollovertest.World) int {
+	n := 0
+	for _, line := range w.Log {
+		if strings.HasPrefix(line, "create") {
+			n++
+		}
+	}
+	return n
+}
+
+// patient has an engine wait in the world's own time.
+func patient(w *rollovertest.World, lag time.Duration) {
+	w.Tune = func(e *rollover.Engine) {
+		e.MaxLag = lag
+		e.After = func(d time.Duration) <-chan time.Time {
+			w.Advance(d)
+			at := make(chan time.Time, 1)
+			at <- w.Now.Wall
+			return at
+		}
+	}
+}
+
+// Reads that lag behind writes make no second key: a short lag is waited for in
+// one run, a longer one over several, whatever the row.
+func TestReadsThatLag(t *testing.T) {
+	for name, c := range map[string]struct {
+		lag    time.Duration
+		atOnce bool
+	}{
+		"none":       {0, true},
+		"3 seconds":  {3 * time.Second, true},
+		"40 seconds": {40 * time.Second, false},
+	} {
+		for _, rolling := range rollings() {
+			t.Run(name+", "+rolling.name, func(t *testing.T) {
+				w := rollovertest.New(rolling.layout, unequal)
+				w.ReadLag = c.lag
+				patient(w, time.Minute)
+				o := rolling.order
+				o.Zone = rollovertest.Zone
+				_, err := w.Engine(tight()).Start(context.Background(), o)
+				if r := w.Roll(); c.atOnce && (len(r.Steps) == 0 || r.Trouble != nil) {
+					t.Errorf("after start: %v, steps %v, trouble %+v", err, r.Steps, r.Trouble)
+				}
+				drive(t, w, tight(), 300)
+				r := finished(t, w)
+				if n := made(w); n != len(r.New) {
+					t.Errorf("%d keys were asked for, expected %d", n, len(r.New))
+				}
+			})
+		}
+	}
+}
+
+// A key that was asked for and does not show is waited for by name, with the
+// moment from which another one is made; nobody cancels meanwhile, who could not
+// see it either.
+func TestNoSecondKeyWhileOneMayShow(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	w.ReadLag = time.Hour
+	patient(w, 5*time.Minute)
+	begun := w.Now.Wall
+	_, err := w.Engine(tight()).Start(context.Background(), rollover.Order{Zone: rollovertest.Zone, Type: "ksk"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for w.Now.Wall.Before(begun.Add(4 * time.Minute)) {
+		w.Advance(time.Minute)
+		report := tick(t, w, tight())
+		err := report.Failed[rollovertest.Zone]
+		if !errors.Is(err, rollover.ErrUnavailable) || !strings.Contains(err.Error(), "no other one is made before 12:05:0") || !strings.Contains(err.Error(), "replica") {
+			t.Fatalf("at %v: %v", w.Now.Wall, err)
+		}
+		if err := w.Engine(tight()).Cancel(context.Background(), rollovertest.Zone, "enough"); !errors.Is(err, rollover.ErrUnavailable) {
+			t.Errorf("cancel: %v", err)
+		}
+	}
+	if n := made(w); n != 1 {
+		t.Errorf("%d keys were asked for", n)
+	}
+	w.Advance(2 * time.Minute)
+	tick(t, w, tight())
+	if n := made(w); n != 2 {
+		t.Errorf("afterwards %d keys were asked for", n)
+	}
+}
+
+// A command that failed has no effect that is waited for, and the next run gives
+// it again when the time is over, not before.
+func TestFailedCreationIsTriedAgainLater(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	patient(w, time.Minute)
+	broken := true
+	w.OnDo = func(w *rollovertest.World, c rollover.Command) error {
+		if broken {
+			return rollover.ErrUnavailable
+		}
+		w.Apply(c)
+		return nil
+	}
+	begun := w.Now.Wall
+	start(t, w, tight(), rollover.Order{Type: "zsk"})
+	if spent := w.Now.Wall.Sub(begun); spent != 0 {
+		t.Errorf("%v were spent on what a command did that failed", spent)
+	}
+	broken = false
+	w.Advance(31 * time.Second)
+	tick(t, w, tight())
+	if made(w) != 1 {
+		t.Errorf("made again after half a minute: %v", w.Log)
+	}
+	w.Advance(30 * time.Second)
+	drive(t, w, tight(), 300)
+	finished(t, w)
+}
+
+// Two replicas, of which one has the first key that was made and the other has none:
+// neither is made again.
+func TestReadsThatGoBack(t *testing.T) {
+	w := rollovertest.New("split", unequal)
+	w.ReadLag = time.Millisecond
+	patient(w, time.Minute)
+	w.OnDo = func(w *rollovertest.World, c rollover.Command) error {
+		if w.Apply(c); made(w) == 2 {
+			w.ReadLag = 20 * time.Second
+		}
+		return nil
+	}
+	start(t, w, tight(), rollover.Order{Type: "algorithm", Algorithm: 15})
+	if r := w.Roll(); r.Trouble == nil || !strings.Contains(r.Trouble.Text, "replica") {
+		t.Errorf("trouble %+v", r.Trouble)
+	}
+	drive(t, w, tight(), 300)
+	finished(t, w)
+	if n := made(w); n != 2 {
+		t.Errorf("%d keys were asked for, expected 2: %v", n, w.Log)
+	}
+}
