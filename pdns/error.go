@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-
-	"rollover/rollover"
 )
 
 // Error is a command that did not do what was asked, as far as it can be told.
@@ -16,7 +14,7 @@ type Error struct {
 	Argv     []string // the whole command line
 	ExitCode int      // -1 when the command did not exit by itself
 	What     string   // what happened, in words
-	Stderr   string   // last useful line that was printed to stderr, as it came
+	Stderr   string   // the line of stderr that says what is wrong, shortened in its middle
 	Remedy   string   // what the operator can do
 	Err      error    // may be nil
 }
@@ -69,44 +67,15 @@ func (c call) refusedNotify(out output) *Error {
 	return e
 }
 
-// diagnose adds the last useful line of stderr, and what it is known to mean.
+// diagnose adds the line of stderr that says it, and what it is known to mean.
 func (e *Error) diagnose(out output) *Error {
-	e.Stderr = lastLine(out.stderr)
+	e.Stderr = sentence(out.stderr)
 	for _, s := range symptoms() {
-		if strings.Contains(e.Stderr, s.text) {
+		if bytes.Contains(out.stderr, []byte(s.text)) {
 			e.Err, e.Remedy = s.err, s.remedy
 		}
 	}
 	return e
-}
-
-// symptom is a text of pdnsutil or pdns_control 4.7 to 5.1 that has a known
-// meaning. There is no other way to tell: the exit code is 1 for all of them,
-// or 0.
-type symptom struct {
-	text   string
-	err    error
-	remedy string
-}
-
-func symptoms() []symptom {
-	const unknownZone = "check the spelling; `pdnsutil list-all-zones` prints the zones of this PowerDNS"
-	return []symptom{
-		{"No such zone in the database", rollover.ErrUnknownZone, unknownZone},
-		{"' not found!", rollover.ErrUnknownZone, unknownZone},     // list-zone
-		{"No SOA known for", rollover.ErrUnknownZone, unknownZone}, // rectify-zone
-		{"Rectify presigned zone", rollover.ErrRefused, "change the zone where it is signed"},
-		{"No SOA for zone", nil, "check that the zone exists and that its SOA record is not disabled"},
-		{"Serial increase of presigned zone", rollover.ErrRefused, "change the zone where it is signed"},
-		{"not allowed unless --force", rollover.ErrRefused, "a secondary gets its serial from its primary: sign there, or use SOA-EDIT"},
-		{"did not replace SOA record", errNoRecords, remedyNoRecords},
-		{"did not accept the new RRset", errNoRecords, remedyNoRecords},
-		{"Can't find a key with id", nil, "the keys have changed: read them again"},
-		{"perhaps DNSSEC not enabled", nil, "set gsqlite3-dnssec=yes (or the like for your backend) in pdns.conf"},
-		{"No database backends configured", rollover.ErrUnavailable, "check config_dir and config_name, and that this user may read pdns.conf"},
-		{"Unable to launch", rollover.ErrUnavailable, "check that the database is up, and that this user may read and write it"},
-		{"Unable to connect to remote", rollover.ErrUnavailable, "start pdns_server, check socket-dir and the rights on the control socket, or leave the control command empty"},
-	}
 }
 
 // lastLine is the last line with something on it: log lines and progress come
@@ -117,9 +86,3 @@ func lastLine(text []byte) string {
 	line := bytes.TrimSpace(lines[len(lines)-1])
 	return string(line[:min(len(line), longest)])
 }
-
-// errNoRecords is a back end that does not store the records of a zone, so that
-// pdnsutil cannot change them.
-var errNoRecords = fmt.Errorf("%w: the back end of this zone does not store its records", rollover.ErrRefused)
-
-const remedyNoRecords = "the bind back end reads records from files: set `[pdnsutil] serial` to a program that raises the SOA serial there, or make the zone native if no secondary transfers it from here; DS and signalling records must be put in by another driver, or by hand"

@@ -89,13 +89,20 @@ func lines(text []byte) []string {
 	return strings.Split(string(text), "\n")
 }
 
+// errKeyless is a back end that could not have keys: bind without a database for them
+// (PowerDNS 4.7) has no metadata either.
+var errKeyless = errors.New("show-zone printed no metadata heading: the back end of this zone keeps neither keys nor metadata (bind-dnssec-db, gmysql-dnssec and the like in pdns.conf)")
+
 // parseInventory reads the output of show-zone. Metadata values and options
 // are printed raw and may hold line feeds, so nothing in them may pass for a
 // key: where that cannot be told apart, it is an error.
 func parseInventory(zone string, stdout, stderr []byte) (rollover.Inventory, error) {
 	all := lines(stdout)
 	start := slices.IndexFunc(all, func(l string) bool { return strings.HasPrefix(l, metadataHeading) })
-	if start < 0 {
+	switch {
+	case start < 0 && bytes.Contains(stderr, []byte(noKeysLine)):
+		return rollover.Inventory{}, errKeyless
+	case start < 0:
 		return rollover.Inventory{}, errors.New("show-zone printed no metadata heading")
 	}
 	kind, err := parseKind(all[:start])

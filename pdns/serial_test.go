@@ -62,10 +62,14 @@ sed -i "s/host [0-9]*/host $serial/" $1.zone`, w.Dir)
 	}
 	refused(w.Tool.Writable(t.Context(), "a.test."))
 
-	for text, says := range map[string]string{"exit 0": "list-zone shows serial 4, and 4 before", "echo no such file >&2; exit 3": "no such file", "sed -i 's/host 4/host 2/' " + w.Dir + "/$1.zone": "list-zone shows serial 2, and 4 before"} {
-		w.Tool.Serial = command(t, "%s", text)
-		if _, err := w.Tool.BumpSerial(t.Context(), "a.test."); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%s: %v", text, err)
+	for _, c := range []struct{ text, says string }{
+		{"exit 0", "list-zone shows serial 4, and 4 before"},
+		{"echo no such file >&2; exit 3", "no such file"},
+		{"sed -i 's/host 4/host 2/' " + w.Dir + "/$1.zone", "list-zone shows serial 2, and 4 before"},
+	} {
+		w.Tool.Serial = command(t, "%s", c.text)
+		if _, err := w.Tool.BumpSerial(t.Context(), "a.test."); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.text, err)
 		}
 	}
 }

@@ -89,3 +89,31 @@ func TestUnchangeableZonesAreNotAdopted(t *testing.T) {
 		t.Error("it was taken over")
 	}
 }
+
+// PowerDNS that shows no key at all has mostly been told to: the keys are not taken
+// for lost, and the zone not for unsigned, without that question.
+func TestNoKeyAtAll(t *testing.T) {
+	const says = "DNSSEC was switched off for its back end in pdns.conf"
+	w := rollovertest.New("split", unequal)
+	start(t, w, tight(), rollover.Order{Type: "zsk"})
+	keys := w.Keys
+	w.Keys = nil
+	drive(t, w, tight(), 10)
+	r := w.Roll()
+	if r.State != rollover.StateBlocked || r.Block.Code != rollover.BlockKeysChanged || !strings.Contains(r.Block.Remedy, says) {
+		t.Fatalf("%s, %+v", r.State, r.Block)
+	}
+	w.Keys = keys
+	if err := w.Engine(tight()).Resume(context.Background(), rollovertest.Zone, "put it back"); err != nil {
+		t.Fatal(err)
+	}
+	drive(t, w, tight(), 200)
+	finished(t, w)
+	for _, rollType := range []string{"ksk", "sign"} {
+		w := rollovertest.New("split", unequal)
+		w.Keys = nil
+		if _, err := w.Engine(tight()).Start(context.Background(), rollover.Order{Zone: rollovertest.Zone, Type: rollType}); !errors.Is(err, rollover.ErrRefused) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", rollType, err)
+		}
+	}
+}

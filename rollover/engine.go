@@ -603,7 +603,7 @@ func (v *visit) read(ctx context.Context) (Inventory, error) {
 	switch {
 	case errors.Is(err, ErrUnknownZone):
 		v.block(&Block{Code: BlockZoneChanged, Reason: "PowerDNS does not have the zone any more",
-			Remedy: fmt.Sprintf("restore the zone, then: rollover resume --zone %s; or: rollover cancel --abandon --zone %s", v.dossier.Zone, v.dossier.Zone)})
+			Remedy: fmt.Sprintf("restore the zone, or the back end that has it (`launch` in pdns.conf), then: rollover resume --zone %s; or: rollover cancel --abandon --zone %s", v.dossier.Zone, v.dossier.Zone)})
 		return inv, err
 	case err != nil:
 		v.fail(fmt.Errorf("reading the keys of %s: %w", v.dossier.Zone, err))

@@ -201,6 +201,9 @@ func (r *Roll) changed(expected, found []Key, explain func(Command) string) *Blo
 }
 
 func (r *Roll) remedyForKeys(expected, found []Key, explain func(Command) string) string {
+	if len(found) == 0 && len(expected) > 0 {
+		return fmt.Sprintf("%s; then: rollover resume --zone %s; if the keys are lost, restore them from the backup of the PowerDNS database, or leave all as it is: rollover cancel --abandon --zone %s", keyless, r.Zone, r.Zone)
+	}
 	for _, k := range expected {
 		if k.ID != 0 && !slices.ContainsFunc(found, k.isThe) {
 			return r.remedyForLost(k)
@@ -216,6 +219,10 @@ func (r *Roll) remedyForKeys(expected, found []Key, explain func(Command) string
 	}
 	return fmt.Sprintf("undo it, in this order: %s; then: rollover resume --zone %s", strings.Join(words, "; "), r.Zone)
 }
+
+// keyless is what to look at when PowerDNS shows no key where there were some. Keys
+// are rarely lost all at once.
+const keyless = "see whether DNSSEC was switched off for its back end in pdns.conf (gmysql-dnssec, gpgsql-dnssec, gsqlite3-dnssec, bind-dnssec-db), and whether pdnsutil reads that pdns.conf and that database"
 
 // caution is what must be true before a command of a remedy is typed: what a
 // key has signed is in caches, and so are DS sets from before.

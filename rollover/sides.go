@@ -178,7 +178,7 @@ func everyKey(inv Inventory) ([]Key, error) {
 func (r *Roll) soundUnsigned(o ServerSighting) error {
 	switch {
 	case len(o.DNSKEY.Keys) > 0:
-		return fmt.Errorf("expected no DNSKEY set, since PowerDNS has no key of %s, found tags %s: who signs it?", r.Zone, keyTags(o.DNSKEY.Keys))
+		return fmt.Errorf("expected no DNSKEY set, since PowerDNS has no key of %s, found tags %s: who signs it? %s", r.Zone, keyTags(o.DNSKEY.Keys), keyless)
 	case len(o.Data.Traces) > 0:
 		return fmt.Errorf("expected data without signatures, since PowerDNS has no key of %s, found some by %d", r.Zone, o.Data.Traces[0].Tag)
 	}
@@ -212,7 +212,7 @@ func keySize(zone string, algorithm uint8, bits int) (int, error) {
 // them. States that no plan starts from are refused with what was seen.
 func outgoing(inv Inventory, role Role) ([]Key, error) {
 	if len(inv.Keys) == 0 {
-		return nil, fmt.Errorf("%w: %s is not signed: it has no key; sign it with `rollover sign --zone %s` first", ErrRefused, inv.Zone, inv.Zone)
+		return nil, fmt.Errorf("%w: %s is not signed: it has no key; sign it with `rollover sign --zone %s` first. Or, if it was signed: %s", ErrRefused, inv.Zone, inv.Zone, keyless)
 	}
 	if err := signing(inv); err != nil {
 		return nil, err
