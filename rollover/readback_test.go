@@ -151,3 +151,26 @@ func TestReadsThatGoBack(t *testing.T) {
 		t.Errorf("%d keys were asked for, expected 2: %v", n, w.Log)
 	}
 }
+
+// A kill at every input or output around the making of keys, in a world whose reads
+// lag: no key is made twice, and no rollover ends as blocked.
+func TestKilledWhereReadsLag(t *testing.T) {
+	for _, c := range []rolling{{"zsk", "split", rollover.Order{Type: "zsk"}}, {"algorithm", "split", rollover.Order{Type: "algorithm", Algorithm: 15}}} {
+		for _, after := range []bool{false, true} {
+			for n, more := 1, true; more; n++ {
+				w := rollovertest.New(c.layout, unequal)
+				w.KillAt, w.KillAfterEffect, w.ReadLag = n, after, 10*time.Second
+				patient(w, time.Minute)
+				start(t, w, tight(), c.order)
+				if w.Roll() == nil {
+					start(t, w, tight(), c.order)
+				}
+				drive(t, w, tight(), 400)
+				if r := finished(t, w); len(w.Keys) != len(r.Keys) || made(w) > len(r.New)+1 {
+					t.Fatalf("%s, killed at %d, %t: %d keys were asked for", c.name, n, after, made(w))
+				}
+				more = w.Ops >= n && n < 30 // by then the keys are there
+			}
+		}
+	}
+}
