@@ -281,7 +281,13 @@ func transferred(kind string) bool { return kind == KindMaster || kind == KindPr
 // bump raises the SOA serial where secondaries compare it, and before that
 // orders the names of a zone that got its first keys, and takes out of one that
 // lost its last active key what it told its parent by CDS: the next would sign it.
+// Once is enough: what an earlier tick did is not done again because the servers
+// could not be told of it. A transfer after that has the keys and the serial of the
+// database; PowerDNS takes neither out of a cache for it (4.7 to 5.1).
 func (v *visit) bump(ctx context.Context) {
+	if v.raised() {
+		return
+	}
 	if !v.roll.signs() && v.applied() {
 		if err := v.engine.Signer.RetractCDS(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
 			v.fail(fmt.Errorf("taking out the CDS records of %s: %w", v.dossier.Zone, err))
@@ -294,12 +300,31 @@ func (v *visit) bump(ctx context.Context) {
 			return
 		}
 	}
-	if !v.transfers() {
-		return
+	if v.transfers() {
+		if _, err := v.engine.Signer.BumpSerial(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
+			v.fail(fmt.Errorf("raising the SOA serial of %s: %w", v.dossier.Zone, err))
+			return
+		}
 	}
-	if _, err := v.engine.Signer.BumpSerial(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
-		v.fail(fmt.Errorf("raising the SOA serial of %s: %w", v.dossier.Zone, err))
+	v.raise()
+}
+
+// raised says whether an earlier tick has raised the serial for what is served now.
+func (v *visit) raised() bool {
+	if v.applied() {
+		return v.roll.Intent.Raised
 	}
+	return v.roll.Raised == v.anew
+}
+
+// raise notes that the serial was raised for what is served now.
+func (v *visit) raise() {
+	if v.applied() {
+		v.roll.Intent.Raised = true
+	} else {
+		v.roll.Raised = v.anew
+	}
+	v.dirty = true
 }
 
 // conclude ends the round of a zone: a step whose actions are in effect was
@@ -358,7 +383,7 @@ func (v *visit) enter(name, goOn string) {
 	now := v.engine.Now().Wall
 	r := v.roll
 	side := r.lent()
-	r.Intent, r.Need = nil, nil
+	r.Intent, r.Need, r.Raised = nil, nil, ""
 	r.Steps = append(r.Steps, StepRecord{name, now})
 	r.StepEnteredAt, v.moved, v.dirty = now, true, true
 	v.changed++

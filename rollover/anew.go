@@ -54,7 +54,7 @@ func (v *visit) servedAnew() {
 	if v.anew == "" {
 		return
 	}
-	v.roll.Unserved, v.roll.Unlike, v.roll.ServedAnew = false, "", v.engine.Now()
+	v.roll.Unserved, v.roll.Unlike, v.roll.Raised, v.roll.ServedAnew = false, "", "", v.engine.Now()
 	v.event(EventServed, v.roll.Step, "served anew, with a new serial where secondaries transfer it: "+v.anew)
 	v.anew = ""
 }

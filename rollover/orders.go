@@ -19,8 +19,20 @@ func (e *Engine) order(zone string, change func(*visit) error) error {
 	if err := change(v); err != nil {
 		return err
 	}
+	v.roll.unraise()
 	v.dirty = true
 	return e.save([]*visit{v})
+}
+
+// unraise forgets that the serial was raised: who gives an order may have changed
+// the zone since.
+func (r *Roll) unraise() {
+	r.Raised = ""
+	if r.Intent != nil {
+		i := *r.Intent
+		i.Raised = false
+		r.Intent = &i
+	}
 }
 
 // orderEvent records what the operator did, with the reason given.

@@ -139,6 +139,8 @@ func (v *visit) undisturbed(expected, found []Key) error {
 
 // retract takes out the CDS records that asked the parent to remove the DS set.
 // Without any the parent changes nothing (RFC 7344), so this comes before all waits.
+// Each try raises the serial: it is a person who tries, and since the last try a driver
+// or a person may have put CDS records back, which a secondary would keep.
 func (v *visit) retract(ctx context.Context, kind string) error {
 	ctx = context.WithoutCancel(ctx)
 	zone, signer := v.dossier.Zone, v.engine.Signer

@@ -56,6 +56,7 @@ type Intent struct {
 	Commands []Command `json:"commands"`
 	Rectify  bool      `json:"rectify,omitempty"` // the names of the zone must be ordered, too
 	Applied  bool      `json:"applied"`           // all commands are in effect; serial, purge and notify may not be
+	Raised   bool      `json:"raised,omitempty"`  // names and serial are done; purge and notify may not be
 	ZoneKind string    `json:"zone_kind"`         // which says whether secondaries must be told
 	GoOn     string    `json:"go_on,omitempty"`   // name of the kind to go on as (a rescue)
 	Since    time.Time `json:"since"`
@@ -176,6 +177,9 @@ type Roll struct {
 	Unserved   bool    `json:"unserved,omitempty"`
 	Unlike     string  `json:"unlike,omitempty"`
 	ServedAnew Instant `json:"served_anew,omitzero"`
+	// Raised is why the serial was raised outside of a step, while the servers were
+	// not made to show it yet; empty for none.
+	Raised string `json:"raised,omitempty"`
 
 	// Failing is that the zone fails, or did so lately, as looks have shown it.
 	Failing *Failing `json:"failing,omitempty"`
