@@ -2,7 +2,6 @@ package pdns
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -92,13 +91,14 @@ func (t *Tool) setAnnouncement(ctx context.Context, zone string, want announceme
 			return nil, err
 		}
 	}
-	if inv, err = t.Inventory(ctx, zone); err != nil {
-		return nil, err
+	seen, err := t.shown(func() (bool, error) {
+		inv, err = t.Inventory(ctx, zone)
+		return want.is(inv), err
+	})
+	if err == nil && !seen {
+		err = t.pdnsutil(inv.Zone, want.commands(plain(inv.Zone))[0]...).unseen("show-zone does not show the metadata that it sets")
 	}
-	if !want.is(inv) {
-		return nil, t.pdnsutil(inv.Zone, want.commands(plain(inv.Zone))[0]...).misread(errors.New("show-zone does not show the metadata that it sets"), output{})
-	}
-	return &inv, nil
+	return &inv, err
 }
 
 func (a announcement) commands(name string) [][]string {

@@ -2,9 +2,12 @@ package pdns
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+
+	"rollover/rollover"
 )
 
 // Error is a command that did not do what was asked, as far as it can be told.
@@ -56,6 +59,14 @@ func (c call) misread(cause error, out output) *Error {
 	e := c.fail(nil, fmt.Sprintf("returned 0, but %v", cause), "run it by hand; a new version of PowerDNS may print something else")
 	e.ExitCode = 0
 	return e.diagnose(out)
+}
+
+// unseen is the error of a command that ended well and whose effect does not show.
+func (c call) unseen(what string) error {
+	e := c.misread(errors.New(what), output{})
+	e.Err = rollover.ErrUnavailable
+	e.Remedy = "what pdnsutil reads may be behind what it writes: connect it to the primary database, with no proxy that sends reads to a replica; else run the command by hand and look"
+	return e
 }
 
 // refusedNotify is the error of a notify that was not queued; pdns_control

@@ -217,9 +217,12 @@ func (p *Parent) writeDS(ctx context.Context, parent, zone string, ttl uint32, s
 	if err != nil {
 		return err
 	}
-	now, err := p.readDS(ctx, parent, zone)
-	if err == nil && !slices.Equal(now.set, set) {
-		return call.misread(errors.New("list-zone does not show the DS records"), output{})
+	seen, err := p.shown(func() (bool, error) {
+		now, err := p.readDS(ctx, parent, zone)
+		return slices.Equal(now.set, set), err
+	})
+	if err == nil && !seen {
+		return call.unseen("list-zone does not show the DS records")
 	}
 	return err
 }

@@ -169,9 +169,12 @@ func (s *Signals) set(ctx context.Context, zone, name, rrtype string, data []str
 	if err != nil {
 		return err
 	}
-	now, err := s.signals(ctx, zone, name)
-	if err == nil && !slices.Equal(now[rrtype], data) {
-		return call.misread(errors.New("list-zone does not show the records"), output{})
+	seen, err := s.shown(func() (bool, error) {
+		now, err := s.signals(ctx, zone, name)
+		return slices.Equal(now[rrtype], data), err
+	})
+	if err == nil && !seen {
+		return call.unseen("list-zone does not show the records")
 	}
 	return err
 }

@@ -57,6 +57,10 @@ type Tool struct {
 	// lock: nobody acts beside it.
 	Inherit *os.File
 
+	// After is time.After, for what a command did and does not show at once; nil is
+	// no patience.
+	After func(time.Duration) <-chan time.Time
+
 	// Slots has room for as many commands as may run at once; nil is no limit.
 	Slots chan struct{}
 }

@@ -12,12 +12,15 @@ import (
 // effect is looked for with patience; and a key that was asked for and does not show
 // is not asked for again at once: it would be there twice, and one of them a stranger.
 
-// The effect of a command is looked for at once, and then again after pauses from the
-// first to the longest, each twice as long as the one before: 6.3 s in all.
-const (
-	firstPause   = 100 * time.Millisecond
-	longestPause = 3200 * time.Millisecond
-)
+// Pauses are those after which the effect of a command is looked for again, where it
+// does not show at once: 6.3 s in all.
+func Pauses() []time.Duration {
+	var out []time.Duration
+	for pause := 100 * time.Millisecond; pause < 4*time.Second; pause *= 2 {
+		out = append(out, pause)
+	}
+	return out
+}
 
 // creates says whether commands make keys.
 func creates(commands []Command) bool {
@@ -63,7 +66,7 @@ func hour(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }
 func (a *actor) do(ctx context.Context, c Command, seen func([]Key) bool) error {
 	ctx = context.WithoutCancel(ctx)
 	a.failed = a.engine.Signer.Do(ctx, a.dossier.Zone, c)
-	for pause := firstPause; ; pause *= 2 {
+	for pauses := Pauses(); ; pauses = pauses[1:] {
 		inv, err := a.read(ctx)
 		if err != nil {
 			if a.failed != nil {
@@ -72,10 +75,10 @@ func (a *actor) do(ctx context.Context, c Command, seen func([]Key) bool) error 
 			return a.err
 		}
 		a.inv = inv
-		if seen(inv.Keys) || a.failed != nil || a.engine.After == nil || pause > longestPause {
+		if seen(inv.Keys) || a.failed != nil || a.engine.After == nil || len(pauses) == 0 {
 			return nil
 		}
-		<-a.engine.After(pause)
+		<-a.engine.After(pauses[0])
 	}
 }
 

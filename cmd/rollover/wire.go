@@ -68,7 +68,7 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 	w.tool = &pdns.Tool{
 		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control, FrontEnds: config.Pdnsutil.Controls, Shells: config.Pdnsutil.Shells,
 		ConfigDir: config.Pdnsutil.ConfigDir, ConfigName: config.Pdnsutil.ConfigName, Timeout: time.Duration(config.Pdnsutil.Timeout), Serial: config.Pdnsutil.Serial,
-		Slots: make(chan struct{}, runtime.NumCPU()),
+		Slots: make(chan struct{}, runtime.NumCPU()), After: time.After,
 	}
 	w.probe = &probe.Client{
 		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), LookTimeout: time.Duration(config.DNS.LookTimeout), Now: readClocks, Anchors: anchors,
