@@ -1,7 +1,8 @@
 # Two commands for a newcomer: make demo, make test.
 
 PACKAGES      = pdns-server pdns-backend-sqlite3 pdns-tools unbound
-TEST_PACKAGES = $(PACKAGES) pdns-backend-bind sqlite3 strace curl bind9 bind9-utils bind9-dnsutils gcc libc6-dev
+TEST_PACKAGES = $(PACKAGES) pdns-backend-bind sqlite3 strace curl bind9 bind9-utils bind9-dnsutils gcc libc6-dev \
+	pdns-backend-mysql mariadb-server pdns-backend-pgsql postgresql pdns-backend-lmdb pdns-backend-bind
 
 GO          = go
 FUZZTIME    = 10m# for each fuzzer

@@ -32,7 +32,7 @@ func (m *mouth) labCommand() *cli.Command {
 const labZone = "example.lab.test."
 
 func (m *mouth) lab(c *cli.Context) (err error) {
-	if missing := lab.Missing(); len(missing) > 0 {
+	if missing := lab.Missing(""); len(missing) > 0 {
 		return fmt.Errorf("%w: the lab needs these Debian packages: sudo apt-get install %s", rollover.ErrUnavailable, strings.Join(missing, " "))
 	}
 	ttl := uint32(c.Uint("ttl"))

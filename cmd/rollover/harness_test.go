@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,12 +27,13 @@ import (
 // harness runs the real program against a lab of real servers, as cron and an
 // operator would.
 type harness struct {
-	t      testing.TB
-	lab    *lab.Lab
-	config string
-	log    string // of every call of pdnsutil and pdns_control
-	mode   string // file that says how pdnsutil misbehaves: fail, hang, dead, talk, garbage, noise, wait
-	random *rand.Rand
+	t       testing.TB
+	lab     *lab.Lab
+	config  string
+	backend string // of the children's primary
+	log     string // of every call of pdnsutil and pdns_control
+	mode    string // file that says how pdnsutil misbehaves: fail, hang, dead, talk, garbage, noise, wait
+	random  *rand.Rand
 
 	mu       sync.Mutex
 	late     map[string]time.Time         // until when the registrar does nothing for a zone
@@ -46,10 +48,11 @@ type harness struct {
 // being made during a purge and live in the server's packet cache for a second.
 func newHarness(t testing.TB, margin string, o lab.Options) *harness {
 	t.Helper()
-	if missing := lab.Missing(); len(missing) > 0 {
+	o.PDNSRoot = os.Getenv("PDNS_ROOT")                      // another version, see docs/versions.md
+	o.Backend = cmp.Or(o.Backend, os.Getenv("PDNS_BACKEND")) // another back end, see there
+	if missing := lab.Missing(o.Backend); len(missing) > 0 {
 		t.Fatalf("Debian packages are missing: apt-get install %s", strings.Join(missing, " "))
 	}
-	o.PDNSRoot = os.Getenv("PDNS_ROOT") // another version, see docs/versions.md
 	l, err := lab.Start(context.Background(), o)
 	if err != nil {
 		t.Fatalf("starting the lab: %v", err)
@@ -59,7 +62,7 @@ func newHarness(t testing.TB, margin string, o lab.Options) *harness {
 			t.Errorf("stopping the lab: %v", err)
 		}
 	})
-	h := &harness{t: t, lab: l, late: map[string]time.Time{}, log: filepath.Join(t.TempDir(), "calls"), mode: filepath.Join(t.TempDir(), "mode"), random: rand.New(rand.NewPCG(1, 2)), patience: patience}
+	h := &harness{t: t, lab: l, backend: cmp.Or(o.Backend, lab.GSQLite3), late: map[string]time.Time{}, log: filepath.Join(t.TempDir(), "calls"), mode: filepath.Join(t.TempDir(), "mode"), random: rand.New(rand.NewPCG(1, 2)), patience: patience}
 	h.config = h.writeConfig(margin, h.counted("pdnsutil", l.ChildPdnsutil()), h.counted("pdns_control", l.ChildControl()))
 	return h
 }

@@ -26,7 +26,7 @@ func (l *Lab) StartFrontEnd(ctx context.Context) (FrontEnd, error) {
 		return FrontEnd{}, errors.New("the lab is stopped, or has a front end already")
 	}
 	s := l.newServer("front-end", frontEndHost)
-	s.data = l.c1.dir
+	s.backend = l.c1.backend
 	s.command = l.serverCommand(s)
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return FrontEnd{}, fmt.Errorf("making the folder of %s: %w", s.name, err)

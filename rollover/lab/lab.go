@@ -36,7 +36,8 @@ type Lab struct {
 	p1, p2, c1, c2 *server
 	validator      *server
 	oracles        oracles
-	frontEnd       *server // nil: none was started
+	frontEnd       *server   // nil: none was started
+	database       *database // of the children's primary; nil: its back end has none
 	stopped        bool
 }
 
@@ -69,7 +70,7 @@ func start(ctx context.Context, limit time.Duration, o Options, build func(*Lab,
 
 // prepare finds programs, a port, and makes the folder; nothing runs yet.
 func prepare(ctx context.Context, o Options) (*Lab, error) {
-	found, missing := findPrograms(o.PDNSRoot)
+	found, missing := findPrograms(o.PDNSRoot, o.Backend)
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("a lab needs programs that are not installed, of the packages %s", strings.Join(missing, ", "))
 	}
@@ -104,7 +105,7 @@ func prepare(ctx context.Context, o Options) (*Lab, error) {
 
 func (l *Lab) newServer(name string, host int) *server {
 	dir := filepath.Join(l.Dir, name)
-	return &server{name: name, dir: dir, data: dir, addr: address(host, l.port)}
+	return &server{name: name, dir: dir, addr: address(host, l.port)}
 }
 
 // behindHost is where a server listens that a relay stands before. The oracles of
@@ -157,7 +158,7 @@ func (l *Lab) servers() []*server {
 // build fills the databases, then starts the servers, then waits.
 func (l *Lab) build(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		l.configure, l.loadChildren, l.loadParent, l.startNameServers, l.transferAll, l.startValidator, l.awaitSecure,
+		l.startDatabase, l.configure, l.loadChildren, l.loadParent, l.startNameServers, l.transferAll, l.startValidator, l.awaitSecure,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -190,6 +191,10 @@ func (l *Lab) configure(ctx context.Context) error {
 				return err
 			}
 			continue
+		}
+		s.backend = l.sqliteBackend(s)
+		if s == l.c1 {
+			s.backend = l.backendOf(s)
 		}
 		s.command, s.direct = l.serverCommand(s), s == l.c1 && l.options.Direct
 		if err := errors.Join(s.configure(l.programs.modules, followers[s]), l.createDatabase(ctx, s)); err != nil {
@@ -272,6 +277,7 @@ func (l *Lab) Stop() error {
 	for _, s := range []*server{l.p2, l.c2} {
 		all = append(all, s.relay.close(), s.front.close())
 	}
+	all = append(all, l.database.close())
 	l.nursery.close()
 	all = append(all, l.oracles.sink.close())
 	if err := os.RemoveAll(l.Dir); err != nil {

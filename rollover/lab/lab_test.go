@@ -167,10 +167,10 @@ func TestStartRefusesZonesItCannotServe(t *testing.T) {
 }
 
 func TestMissing(t *testing.T) {
-	if missing := Missing(); len(missing) != 0 {
+	if missing := Missing(""); len(missing) != 0 {
 		t.Errorf("missing %v", missing)
 	}
-	if _, missing := findPrograms(t.TempDir()); !slices.Equal(missing, []string{"pdns-server", "pdns-backend-sqlite3"}) {
+	if _, missing := findPrograms(t.TempDir(), ""); !slices.Equal(missing, []string{"pdns-server", "pdns-backend-sqlite3"}) {
 		t.Errorf("missing in an empty folder: %v", missing)
 	}
 }

@@ -40,6 +40,10 @@ type Options struct {
 	Extra  []string // more records of the parent zone: "name type data", names absolute
 	BIND   bool     // the parent's primary is BIND, which takes dynamic updates, instead of PowerDNS
 
+	// Backend is where the children's primary keeps its zones: GSQLite3 (the
+	// default), GMySQL, GPgSQL or LMDB. All other servers use SQLite.
+	Backend string
+
 	// Direct makes the children's primary transfer CDS and CDNSKEY records that
 	// are stored in a zone (direct-dnskey=yes); PowerDNS leaves them out else.
 	Direct bool
@@ -65,9 +69,13 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	o.Parent = dns.CanonicalName(cmp.Or(o.Parent, "lab.test."))
 	o.DSTTL = cmp.Or(o.DSTTL, defaultTTL)
+	o.Backend = cmp.Or(o.Backend, GSQLite3)
 	o.Zones = slices.Clone(o.Zones)
 	if o.Parent == "." {
 		return o, errors.New("the parent zone of a lab cannot be the root")
+	}
+	if !slices.Contains([]string{GSQLite3, GMySQL, GPgSQL, LMDB}, o.Backend) {
+		return o, fmt.Errorf("the lab does not know the back end %q", o.Backend)
 	}
 	for i := range o.Zones {
 		o.Zones[i] = o.Zones[i].withDefaults()

@@ -56,7 +56,7 @@ func (l *Lab) newOracles(sink *sink) oracles {
 // MissingForOracles names the Debian packages that must be installed for a
 // lab with oracles, none if all is there.
 func MissingForOracles() []string {
-	found, missing := findPrograms("")
+	found, missing := findPrograms("", "")
 	if found.delv == nil {
 		missing = append(missing, "bind9-dnsutils")
 	}

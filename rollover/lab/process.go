@@ -47,6 +47,12 @@ type process struct {
 
 // start runs a command with its output appended to a log file.
 func (n *nursery) start(command []string, log string) (*process, error) {
+	return n.startAs(nil, "", command, log)
+}
+
+// startAs does so as another user, unless that is nil, and in a folder, unless
+// that is empty.
+func (n *nursery) startAs(user *syscall.Credential, dir string, command []string, log string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the log of a server: %w", err)
@@ -54,7 +60,8 @@ func (n *nursery) start(command []string, log string) (*process, error) {
 	defer out.Close()
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = dieWithUs()
+	cmd.Dir, cmd.SysProcAttr = dir, dieWithUs()
+	cmd.SysProcAttr.Credential = user
 	if err := n.fork(cmd); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", command[0], err)
 	}

@@ -14,20 +14,22 @@ import (
 // list of words, because one below PDNSRoot is started through its own loader.
 type programs struct {
 	server, util, control     []string
-	schema                    string // the SQL that makes an empty database
-	modules                   string // PowerDNS' module-dir; empty: as compiled in
+	schema                    string   // the SQL that makes an empty database
+	backendSchema             string   // the same for the back end that is asked for, if it needs one
+	database                  []string // the database server of that back end; nil: needs none
+	modules                   string   // PowerDNS' module-dir; empty: as compiled in
 	validator, validatorAgent []string
 	delv                      []string // nil: not installed; only oracles need it
 }
 
-// Missing names the Debian packages that must be installed for a lab, none if
-// all is there.
-func Missing() []string {
-	_, missing := findPrograms("")
+// Missing names the Debian packages that must be installed for a lab with a back
+// end, the default if that is empty; none if all is there.
+func Missing(backend string) []string {
+	_, missing := findPrograms("", backend)
 	return missing
 }
 
-func findPrograms(root string) (programs, []string) {
+func findPrograms(root, backend string) (programs, []string) {
 	var p programs
 	var missing []string
 	need := func(pkg string, found bool) {
@@ -45,6 +47,11 @@ func findPrograms(root string) (programs, []string) {
 	p.delv = findProgram("", "delv")
 	need("pdns-server", p.server != nil && p.util != nil && p.control != nil)
 	need("pdns-backend-sqlite3", p.schema != "")
+	p.backendSchema, p.database = findBackendSchema(root, backend), findDatabase(backend)
+	module, server := packages(backend)
+	need(module, backend == "" || backend == GSQLite3 || findModule(root, backend) != "")
+	need(module, p.backendSchema != "" || backend != GMySQL && backend != GPgSQL)
+	need(server, server == "" || p.database != nil)
 	need("unbound", p.validator != nil && p.validatorAgent != nil)
 	return p, missing
 }
@@ -91,6 +98,38 @@ func findSchema(root string) string {
 		filepath.Join(root, "/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql"),
 		filepath.Join(root, "/usr/share/doc/pdns/schema.sqlite3.sql"),
 		filepath.Join(root, "/usr/local/share/doc/pdns/schema.sqlite3.sql"))
+}
+
+// findBackendSchema is the same for the other back ends.
+func findBackendSchema(root, backend string) string {
+	switch backend {
+	case GMySQL:
+		return firstFile(filepath.Join(root, "/usr/share/pdns-backend-mysql/schema/schema.mysql.sql"))
+	case GPgSQL:
+		return firstFile(filepath.Join(root, "/usr/share/pdns-backend-pgsql/schema/schema.pgsql.sql"))
+	}
+	return ""
+}
+
+// findDatabase finds the server of a back end's database, always this machine's.
+func findDatabase(backend string) []string {
+	switch backend {
+	case GMySQL:
+		return findProgram("", "mariadbd")
+	case GPgSQL:
+		if path := firstFile("/usr/lib/postgresql/*/bin/postgres"); path != "" {
+			return []string{path}
+		}
+	}
+	return nil
+}
+
+// findModule finds the library of a back end.
+func findModule(root, backend string) string {
+	return firstFile(
+		filepath.Join(root, "/usr/lib/*/pdns/lib"+backend+"backend.so"),
+		filepath.Join(root, "/usr/lib/pdns/lib"+backend+"backend.so"),
+		filepath.Join(root, "/usr/local/lib/pdns/lib"+backend+"backend.so"))
 }
 
 func findModules(root string) string {

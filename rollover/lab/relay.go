@@ -24,8 +24,9 @@ type relay struct {
 	held    bool
 	cut     chan struct{} // while all is dropped; closed when that ends
 	open    map[net.Conn]bool
-	refused int // attempts while held
-	dropped int // datagrams, connections and pieces of them while cut off
+	snap    *snap // where to break; nil: nowhere
+	refused int   // attempts while held
+	dropped int   // datagrams, connections and pieces of them while cut off
 }
 
 // errCut says that there is no way through a relay.
@@ -219,6 +220,7 @@ func (r *relay) carry(to, from net.Conn) {
 		if _, werr := to.Write(buffer[:n]); err != nil || werr != nil {
 			return
 		}
+		r.pass(to, buffer[:n])
 	}
 }
 

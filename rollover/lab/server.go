@@ -22,9 +22,9 @@ var errGone = errors.New("a server of the lab has ended")
 type server struct {
 	name    string
 	dir     string
-	addr    string // ip:port
-	behind  string // ip:port where it listens if a relay stands at addr; else empty
-	data    string // the folder of the database: dir, unless it shares another server's
+	addr    string  // ip:port
+	behind  string  // ip:port where it listens if a relay stands at addr; else empty
+	backend backend // where it keeps its zones
 	command []string
 	process *process // nil: not started, or stopped by StopServer
 	primary *server  // whom a secondary follows
@@ -87,15 +87,11 @@ func (s *server) configure(modules string, follower *server) error {
 	if err != nil {
 		return fmt.Errorf("configuring %s: %w", s.name, err)
 	}
-	lines := []string{
-		"launch=gsqlite3",
-		"gsqlite3-dnssec=yes",
-		"gsqlite3-database=" + filepath.Join(s.data, "pdns.sqlite3"),
-		"gsqlite3-pragma-synchronous=0",
-		"socket-dir=" + s.dir,
-		"local-address=" + listen,
-		"local-port=" + port,
-		"query-local-address=" + s.ip(), // else a secondary does not know who sent a NOTIFY
+	lines := append(s.backend.settings[:len(s.backend.settings):len(s.backend.settings)],
+		"socket-dir="+s.dir,
+		"local-address="+listen,
+		"local-port="+port,
+		"query-local-address="+s.ip(), // else a secondary does not know who sent a NOTIFY
 		"allow-axfr-ips=127.0.0.0/8",
 		"only-notify=", // NS names would be notified on port 53
 		"security-poll-suffix=",
@@ -105,7 +101,7 @@ func (s *server) configure(modules string, follower *server) error {
 		// keys stay cached for their default of 30 s.
 		"cache-ttl=1", "query-cache-ttl=1", "negquery-cache-ttl=1",
 		"disable-syslog=yes",
-	}
+	)
 	if s.direct {
 		lines = append(lines, "direct-dnskey=yes")
 	}
@@ -121,27 +117,6 @@ func (s *server) configure(modules string, follower *server) error {
 		lines = append(lines, "secondary=yes", "xfr-cycle-interval=1")
 	}
 	return writeFile(filepath.Join(s.dir, "pdns.conf"), strings.Join(lines, "\n")+"\n")
-}
-
-// createDatabase makes an empty database. pdnsutil does it itself, so that
-// the program sqlite3 is not needed: SQLite takes an empty file for an empty
-// database.
-func (l *Lab) createDatabase(ctx context.Context, s *server) error {
-	schema, err := os.ReadFile(l.programs.schema)
-	if err != nil {
-		return fmt.Errorf("reading the schema of the database: %w", err)
-	}
-	if err := writeFile(filepath.Join(s.dir, "pdns.sqlite3"), ""); err != nil {
-		return err
-	}
-	args := []string{"backend-cmd", "gsqlite3"}
-	for statement := range strings.SplitSeq(string(schema), ";") {
-		if statement = strings.TrimSpace(statement); statement != "" {
-			args = append(args, statement)
-		}
-	}
-	_, err = l.util(ctx, s, args...)
-	return err
 }
 
 // util runs pdnsutil for a server. PowerDNS 4.7 does not wait for a database
