@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
@@ -14,7 +15,6 @@ import (
 )
 
 const (
-	defaultTimeout = 60 * time.Second
 	// drainDelay is how long output may still come once the command itself
 	// has ended: a child of it that keeps the pipe open must not hang us.
 	drainDelay = 2 * time.Second
@@ -35,27 +35,35 @@ type output struct {
 // run runs one command to its end and returns what it printed, or an *Error.
 // limit is in bytes, for each stream.
 func (t *Tool) run(ctx context.Context, c call, limit int) (output, error) {
-	if len(c.argv) == 0 || c.argv[0] == "" {
-		return output{}, c.fail(rollover.ErrUnavailable, errNoCommand.Error(), "set the command of pdnsutil in the configuration")
+	stdout := &capped{limit: limit}
+	out, err := t.execute(ctx, c, limit, func(tooLong func()) io.Writer {
+		stdout.exceeded = tooLong
+		return stdout
+	})
+	out.stdout = stdout.kept
+	if stdout.full {
+		return out, c.printedTooMuch(limit)
 	}
-	program, err := guard.Program(c.argv[0])
-	if program != "" && err != nil {
-		return output{}, c.fail(err, "was not started", err.Error())
+	return out, err
+}
+
+// execute runs one command to its end, with its standard output written to what
+// open makes; that may end the command. limit is in bytes, for standard error.
+func (t *Tool) execute(ctx context.Context, c call, limit int, open func(tooLong func()) io.Writer) (output, error) {
+	program, err := c.judged()
+	if err != nil {
+		return output{}, err
 	}
-	if t.Slots != nil {
-		select {
-		case t.Slots <- struct{}{}:
-			defer func() { <-t.Slots }()
-		case <-ctx.Done():
-			return output{}, context.Cause(ctx)
-		}
+	done, err := t.slot(ctx, c)
+	if err != nil {
+		return output{}, err
 	}
+	defer done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ctx, stop := context.WithTimeoutCause(ctx, t.timeout(), errTimeout)
+	ctx, stop := context.WithTimeoutCause(ctx, t.timeout(c), errTimeout)
 	defer stop()
 	tooLong := func() { cancel(errTooLong) }
-	stdout := &capped{limit: limit, exceeded: tooLong}
 	stderr := &capped{limit: limit, exceeded: tooLong}
 	cmd := command(ctx, c.argv)
 	if program != "" {
@@ -64,16 +72,18 @@ func (t *Tool) run(ctx context.Context, c call, limit int) (output, error) {
 	if t.Inherit != nil {
 		cmd.ExtraFiles = []*os.File{t.Inherit}
 	}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.Stdout, cmd.Stderr = open(tooLong), stderr
+	told := t.tellWaiting(c)
 	err = cmd.Run()
+	told()
 	if errors.Is(err, exec.ErrWaitDelay) {
 		// The command itself ended well; only a child of it still held the
 		// pipe. What the command printed is complete.
 		err = endGroup(cmd)
 	}
-	out := output{stdout.kept, stderr.kept}
-	if stdout.full || stderr.full {
-		return out, c.fail(errTooLong, fmt.Sprintf("printed more than %d bytes", limit), "run it by hand and look at what it prints")
+	out := output{stderr: stderr.kept}
+	if stderr.full {
+		return out, c.printedTooMuch(limit)
 	}
 	if err != nil {
 		return out, t.explain(ctx, c, cmd, err, out)
@@ -81,11 +91,20 @@ func (t *Tool) run(ctx context.Context, c call, limit int) (output, error) {
 	return out, nil
 }
 
-func (t *Tool) timeout() time.Duration {
-	if t.Timeout > 0 {
-		return t.Timeout
+// judged is the path of the program, empty when there is none to be found.
+func (c call) judged() (string, error) {
+	if len(c.argv) == 0 || c.argv[0] == "" {
+		return "", c.fail(rollover.ErrUnavailable, errNoCommand.Error(), "set the command of pdnsutil in the configuration")
 	}
-	return defaultTimeout
+	program, err := guard.Program(c.argv[0])
+	if program != "" && err != nil {
+		return "", c.fail(err, "was not started", err.Error())
+	}
+	return program, nil
+}
+
+func (c call) printedTooMuch(limit int) *Error {
+	return c.fail(errTooLong, fmt.Sprintf("printed more than %d bytes", limit), "run it by hand and look at what it prints")
 }
 
 // command prepares a process group of its own, so that all of it can be
@@ -129,9 +148,9 @@ func (t *Tool) explain(ctx context.Context, c call, cmd *exec.Cmd, err error, ou
 		return c.fail(errors.Join(rollover.ErrUnavailable, err), fmt.Sprintf("could not be started: %v", err),
 			"install it, or correct the command in the configuration")
 	case cause == errTimeout:
-		return c.fail(rollover.ErrUnavailable, fmt.Sprintf("timed out after %v and was killed", t.timeout()), c.slow)
+		return c.fail(rollover.ErrUnavailable, fmt.Sprintf("timed out after %v and was killed", t.timeout(c)), c.remedySlow())
 	case errors.Is(cause, context.DeadlineExceeded):
-		return c.fail(errors.Join(rollover.ErrUnavailable, cause), "timed out and was killed", c.slow)
+		return c.fail(errors.Join(rollover.ErrUnavailable, cause), "timed out and was killed", c.remedySlow())
 	case cause != nil:
 		return c.fail(cause, "was interrupted and killed", "read the keys again: the change may have happened")
 	}

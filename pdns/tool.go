@@ -47,6 +47,9 @@ type Tool struct {
 	// Timeout is how long one command may take, 60 s when zero. pdnsutil
 	// itself waits for ever on a locked database.
 	Timeout time.Duration
+	// LongTimeout is the same for list-zone and rectify-zone, which touch every
+	// record of a zone: 10 minutes when zero, or Timeout if that is longer.
+	LongTimeout time.Duration
 
 	// Serial is a command that raises the SOA serial of a zone where pdnsutil cannot,
 	// the zone without a trailing dot added as its last word; empty for none.
@@ -63,6 +66,15 @@ type Tool struct {
 
 	// Slots has room for as many commands as may run at once; nil is no limit.
 	Slots chan struct{}
+	// LongSlots is the same for list-zone and rectify-zone, which take room in both:
+	// with fewer than Slots there is always room for a short command.
+	LongSlots chan struct{}
+
+	// Waiting is called from another goroutine, with what is waited for in words and
+	// how long so far, when a command takes longer than Patience (5 s when zero), and
+	// again every 30 s; nil for nobody.
+	Waiting  func(doing string, sofar time.Duration)
+	Patience time.Duration
 }
 
 var _ rollover.Signer = (*Tool)(nil)

@@ -220,6 +220,7 @@ func (m *mouth) tell(r rollover.Report) error {
 // stay ticks until no rollover of those named, or of all, is active, and shows
 // what is awaited.
 func (m *mouth) stay(c *cli.Context, w *world, names []string) error {
+	w.tool.Waiting = nil // it would tear the view
 	view := m.live(c)
 	for {
 		report, err := m.tick(c, w, nil)

@@ -40,6 +40,7 @@ type pdnsutilConfig struct {
 	ConfigDir  string     `toml:"config_dir"`
 	ConfigName string     `toml:"config_name"`
 	Timeout    duration   `toml:"timeout"`
+	Long       duration   `toml:"long_timeout"`
 	Serial     []string   `toml:"serial"`
 	MaxLag     duration   `toml:"max_lag"`
 }
@@ -87,12 +88,15 @@ type zoneConfig struct {
 	DS            dsConfig `toml:"ds"`
 }
 
+// longest is how long list-zone and rectify-zone may take.
+const longest = duration(10 * time.Minute)
+
 func defaults() config {
 	return config{
 		State: "/var/lib/rollover/rollover.db",
 		Pdnsutil: pdnsutilConfig{
 			Command: []string{"pdnsutil"}, Control: []string{"pdns_control"}, Controls: [][]string{}, Shells: []string{"ssh"}, Timeout: duration(time.Minute),
-			Serial: []string{}, MaxLag: duration(time.Minute),
+			Long: longest, Serial: []string{}, MaxLag: duration(time.Minute),
 		},
 		DNS: dnsConfig{
 			Validators: []string{"8.8.8.8", "1.1.1.1", "9.9.9.9"}, Timeout: duration(5 * time.Second), LookTimeout: duration(30 * time.Second), DontQuery: neverPublic(),
@@ -121,6 +125,9 @@ func loadConfig(path string) (config, error) {
 	}
 	if err := c.decode(raw); err != nil {
 		return c, fmt.Errorf("%w: %s: %s", errConfig, c.path, positioned(err))
+	}
+	if c.Pdnsutil.Long == longest {
+		c.Pdnsutil.Long = max(longest, c.Pdnsutil.Timeout) // a file from before there was this setting
 	}
 	if len(c.DNS.Resolvers) == 0 {
 		c.DNS.Resolvers = systemResolvers("/etc/resolv.conf")
@@ -184,6 +191,8 @@ func (c config) check() error {
 		return errors.New("pdnsutil.command is empty: it must name the program, as in [\"pdnsutil\"]")
 	case c.Pdnsutil.Timeout <= 0 || c.DNS.Timeout <= 0 || c.DNS.LookTimeout <= 0:
 		return errors.New("a timeout must be longer than 0")
+	case c.Pdnsutil.Long < c.Pdnsutil.Timeout:
+		return fmt.Errorf("pdnsutil.long_timeout = %q is shorter than pdnsutil.timeout = %q: it is for the commands that take longest", time.Duration(c.Pdnsutil.Long), time.Duration(c.Pdnsutil.Timeout))
 	case c.Pdnsutil.MaxLag < 0 || c.Pdnsutil.MaxLag > duration(day):
 		return errors.New("pdnsutil.max_lag must be 0 to a day: how far what pdnsutil reads may be behind what it writes")
 	}

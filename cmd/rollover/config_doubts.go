@@ -18,6 +18,7 @@ type doubt struct {
 func (c config) doubts(zone string) []string {
 	p, ds := c.zonePolicy(zone), c.ds(c.entry(zone))
 	timeout, tool, resubmit := time.Duration(c.DNS.Timeout), time.Duration(c.Pdnsutil.Timeout), time.Duration(*ds.Resubmit)
+	long := time.Duration(c.Pdnsutil.Long)
 	repeat, stuck := time.Duration(c.Notify.Repeat), time.Duration(c.Notify.StuckAfter)
 	var out []string
 	for _, d := range []doubt{
@@ -30,6 +31,8 @@ func (c config) doubts(zone string) []string {
 		{timeout > time.Minute, fmt.Sprintf("dns.timeout = %q: a server that does not answer holds every look up for that long, twice", timeout)},
 		{tool < time.Second, fmt.Sprintf("pdnsutil.timeout = %q: pdnsutil hardly ends within that time, and is killed", tool)},
 		{tool > time.Hour, fmt.Sprintf("pdnsutil.timeout = %q: a pdnsutil that hangs holds everything up for that long", tool)},
+		{long < time.Minute, fmt.Sprintf("pdnsutil.long_timeout = %q: reading or ordering a large zone hardly ends within that time, and is killed", long)},
+		{long > time.Hour && long > tool, fmt.Sprintf("pdnsutil.long_timeout = %q: a zone whose records cannot be read holds everything up for that long", long)},
 		{resubmit < time.Minute, fmt.Sprintf("ds.resubmit = %q: the driver is asked again and again before the parent can show anything", resubmit)},
 		{repeat < time.Minute, fmt.Sprintf("notify.repeat = %q: what is not over is told by every run", repeat)},
 		{stuck < time.Minute, fmt.Sprintf("notify.stuck_after = %q: every wait is told as stuck", stuck)},

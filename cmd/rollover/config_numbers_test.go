@@ -82,6 +82,7 @@ func TestDoubts(t *testing.T) {
 	for _, text := range []string{
 		"[policy.default]\nmargin = \"30s\"", "[policy.default]\nmargin = \"6w\"", "[policy.default]\nfactor = 50", "[policy.default]\nmax_gap = \"30s\"\ncheck_interval = \"5s\"",
 		"[policy.default]\nmax_gap = \"3d\"", "[dns]\ntimeout = \"1ms\"", "[dns]\ntimeout = \"1h\"", "[pdnsutil]\ntimeout = \"5ms\"", "[pdnsutil]\ntimeout = \"1d\"",
+		"[pdnsutil]\ntimeout = \"10s\"\nlong_timeout = \"30s\"", "[pdnsutil]\nlong_timeout = \"1d\"",
 		"[ds]\nresubmit = \"1s\"", "[notify]\nrepeat = \"1s\"", "[notify]\nstuck_after = \"1s\"",
 		"[[zone]]\nname = \"example.com\"\npolicy = \"fast\"\n[policy.fast]\nmargin = \"0s\"",
 	} {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
 	"rollover/pdns"
 	"rollover/rollover"
@@ -44,7 +46,11 @@ const looksAtOnce = 64
 
 // open wires a run together from the configuration; nothing is touched yet.
 func (m *mouth) open(c *cli.Context) (*world, error) {
-	return m.openFile(c.String("config"), c.String("state"))
+	w, err := m.openFile(c.String("config"), c.String("state"))
+	if err == nil && !c.Bool("quiet") {
+		w.tool.Waiting = m.waiting()
+	}
+	return w, err
 }
 
 // openFile is open for a configuration file and, if not empty, a state file.
@@ -68,7 +74,8 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 	w.tool = &pdns.Tool{
 		Command: config.Pdnsutil.Command, Control: config.Pdnsutil.Control, FrontEnds: config.Pdnsutil.Controls, Shells: config.Pdnsutil.Shells,
 		ConfigDir: config.Pdnsutil.ConfigDir, ConfigName: config.Pdnsutil.ConfigName, Timeout: time.Duration(config.Pdnsutil.Timeout), Serial: config.Pdnsutil.Serial,
-		Slots: make(chan struct{}, runtime.NumCPU()), After: time.After,
+		LongTimeout: time.Duration(config.Pdnsutil.Long), Slots: make(chan struct{}, max(2, runtime.NumCPU())), LongSlots: make(chan struct{}, max(1, runtime.NumCPU()-1)),
+		After: time.After,
 	}
 	w.probe = &probe.Client{
 		Resolvers: config.DNS.Resolvers, Validators: config.DNS.Validators, Timeout: time.Duration(config.DNS.Timeout), LookTimeout: time.Duration(config.DNS.LookTimeout), Now: readClocks, Anchors: anchors,
@@ -78,6 +85,27 @@ func (m *mouth) openFile(path, state string) (*world, error) {
 		Signer: w.tool, Observer: w.probe, Journal: w.db, Setting: w.setting, Product: product.Check, Now: readClocks, Workers: runtime.NumCPU(), Looks: looksAtOnce, After: time.After, MaxLag: time.Duration(config.Pdnsutil.MaxLag),
 	}
 	return w, nil
+}
+
+// waiting tells a person at a terminal what takes its time; nobody else, for cron
+// would send a mail.
+func (m *mouth) waiting() func(doing string, sofar time.Duration) {
+	if !m.terminal() {
+		return nil
+	}
+	return func(doing string, sofar time.Duration) {
+		fmt.Fprintf(m.err, "rollover: %s, %d s so far\n", doing, int(sofar.Seconds()))
+	}
+}
+
+// terminal says whether a person reads standard error as it comes.
+func (m *mouth) terminal() bool {
+	to := m.err
+	if p, ok := to.(printable); ok {
+		to = p.to
+	}
+	f, ok := to.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func (w *world) close() {
