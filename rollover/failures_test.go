@@ -18,88 +18,90 @@ var errBroken = errors.New("it is broken")
 type broken struct {
 	*rollovertest.World
 	at, n *int
+	hit   func(call string)
 }
 
-func (b broken) fails() error {
+func (b broken) fails(call string) error {
 	*b.n++
-	if *b.n == *b.at {
-		return errBroken
+	if *b.n != *b.at {
+		return nil
 	}
-	return nil
+	b.hit(call)
+	return errBroken
 }
 
 func (b broken) Inventory(ctx context.Context, zone string) (rollover.Inventory, error) {
-	if err := b.fails(); err != nil {
+	if err := b.fails("Inventory"); err != nil {
 		return rollover.Inventory{}, err
 	}
 	return b.World.Inventory(ctx, zone)
 }
 
 func (b broken) Contents(ctx context.Context, zone string) (rollover.Contents, error) {
-	if err := b.fails(); err != nil {
+	if err := b.fails("Contents"); err != nil {
 		return rollover.Contents{}, err
 	}
 	return b.World.Contents(ctx, zone)
 }
 
 func (b broken) Surroundings(ctx context.Context, zone string) (rollover.Surroundings, error) {
-	if err := b.fails(); err != nil {
+	if err := b.fails("Surroundings"); err != nil {
 		return rollover.Surroundings{}, err
 	}
 	return b.World.Surroundings(ctx, zone)
 }
 
 func (b broken) Do(ctx context.Context, zone string, c rollover.Command) error {
-	if err := b.fails(); err != nil {
+	if err := b.fails("Do"); err != nil {
 		return err
 	}
 	return b.World.Do(ctx, zone, c)
 }
 
 func (b broken) Rectify(ctx context.Context, zone string) error {
-	if err := b.fails(); err != nil {
+	if err := b.fails("Rectify"); err != nil {
 		return err
 	}
 	return b.World.Rectify(ctx, zone)
 }
 
 func (b broken) RetractCDS(ctx context.Context, zone string) error {
-	if err := b.fails(); err != nil {
+	if err := b.fails("RetractCDS"); err != nil {
 		return err
 	}
 	return b.World.RetractCDS(ctx, zone)
 }
 
 func (b broken) BumpSerial(ctx context.Context, zone string) (uint32, error) {
-	if err := b.fails(); err != nil {
+	if err := b.fails("BumpSerial"); err != nil {
 		return 0, err
 	}
 	return b.World.BumpSerial(ctx, zone)
 }
 
 func (b broken) Refresh(ctx context.Context, zones, notify []string) error {
-	if err := b.fails(); err != nil {
+	if err := b.fails("Refresh"); err != nil {
 		return err
 	}
 	return b.World.Refresh(ctx, zones, notify)
 }
 
 func (b broken) Look(ctx context.Context, q rollover.Question) (rollover.Sighting, error) {
-	if err := b.fails(); err != nil {
+	if err := b.fails("Look"); err != nil {
 		return rollover.Sighting{}, err
 	}
 	return b.World.Look(ctx, q)
 }
 
 func (b broken) Load(zone string) (rollover.Dossier, error) {
-	if err := b.fails(); err != nil {
+	if err := b.fails("Load"); err != nil {
 		return rollover.Dossier{}, err
 	}
 	return b.World.Load(zone)
 }
 
 func (b broken) Save(entries ...rollover.Entry) error {
-	if err := b.fails(); err != nil {
+	if err := b.fails("Save"); err != nil {
 		return err
 	}
 	return b.World.Save(entries...)
@@ -183,7 +185,7 @@ func TestEveryFailureOfAnOrderIsTold(t *testing.T) {
 	for name, order := range orderings(t) {
 		for at := 1; ; at++ {
 			w, n := order.in.Clone(), 0
-			b := broken{w, &at, &n}
+			b := broken{w, &at, &n, func(string) {}}
 			e := w.Engine(tight())
 			e.Signer, e.Observer, e.Journal = b, b, b
 			var heard []rollover.Event
