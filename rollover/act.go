@@ -213,7 +213,7 @@ func (r *Roll) ends(st Statement, c Command, before []Key) bool {
 		switch {
 		case st.Record == RecordDNSKEY && p.Verb == lacks:
 			return c.Key.Published && (c.Verb == VerbUnpublish || c.Verb == VerbRemove)
-		case st.Record == RecordData && p.Verb == notSignedBy && !RoleOf(before, c.Key).SignsData():
+		case st.Record == RecordData && !RoleOf(before, c.Key).SignsData():
 			return false
 		case st.Record != RecordDS && p.Verb == notSignedBy:
 			return c.Key.Active && (c.Verb == VerbDeactivate || c.Verb == VerbRemove)

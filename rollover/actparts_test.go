@@ -73,8 +73,10 @@ func TestASideFollowsTheKeys(t *testing.T) {
 	lost.Active, lost.Published = false, false
 	other := aKey(9, KSK)
 	other.ID, other.Active = three.ID, false
+	twin := off
+	twin.ID, twin.Active = 8, true // another key with the tag of two
 	side := []Key{one, two, three}
-	if got, want := current(side, []Key{bare, other}), []Key{lost, off, three}; !slices.Equal(got, want) || side[0] != one {
+	if got, want := current(side, []Key{bare, other, twin}), []Key{lost, off, three}; !slices.Equal(got, want) || side[0] != one {
 		t.Errorf("%+v, expected %+v", got, want)
 	}
 	ksk, zsk, young := aKey(1, ""), aKey(2, ZSK), aKey(3, "")
@@ -189,6 +191,9 @@ func TestALargerTTLHoldsAStepBack(t *testing.T) {
 		"one to be made does":    {enters("switch", ""), 3600, func(r *Roll, _ *reader, _ *visit) { r.Old, r.New = nil, nil }, true, false, nil},
 		"it cannot be read":      {enters("switch", ""), 7200, func(_ *Roll, b *reader, _ *visit) { b.fails = failed }, true, false, failed},
 		"failed before":          {enters("switch", ""), 7200, func(_ *Roll, _ *reader, v *visit) { v.err = failed }, false, false, failed},
+		"it was long enough": {enters("switch", ""), 7200, func(r *Roll, _ *reader, _ *visit) {
+			r.Held = map[string]map[string]Holding{"DNSKEY has new": {"c1": {Good: true, Earned: 100 * time.Hour, Since: time.Unix(1, 0)}}}
+		}, true, false, nil},
 		"a step of another time": {enters("switch", ""), 7200, func(r *Roll, _ *reader, _ *visit) { r.Step = "leap" }, true, false, nil},
 	} {
 		b := &reader{ttl: c.ttl}
@@ -202,13 +207,36 @@ func TestALargerTTLHoldsAStepBack(t *testing.T) {
 		if c.change != nil {
 			c.change(r, b, v)
 		}
-		got := v.reread(context.Background(), kind, Sighting{At: at}, c.verdict)
+		sighting := Sighting{At: at, Records: []Record{RecordDNSKEY, RecordData}, Servers: []ServerSighting{{
+			Server: Server{Role: RoleChild, Name: "c1", Address: "c1"}, DNSKEY: &KeyVersion{Keys: dnskeysOf(old, fresh, key), Signers: dnskeysOf(key)},
+		}}}
+		got := v.reread(context.Background(), kind, sighting, c.verdict)
 		held := got.Need != nil && got.Enter == nil
 		if b.read != c.reads || held != c.held || !errors.Is(v.err, c.err) || !held && !reflect.DeepEqual(got, c.verdict) {
 			t.Errorf("%s: read %v, held back %v, %v", name, b.read, held, v.err)
 		}
 		if strays := r.Strays.Absolute; c.reads && c.err == nil && (!strays || v.dossier.Ledger.ZoneTTL != max(3600, c.ttl)) {
 			t.Errorf("%s: the ledger has %d, strays %+v", name, v.dossier.Ledger.ZoneTTL, r.Strays)
+		}
+	}
+}
+
+// A step concerns data when it changes who signs, or when caches must have data.
+func TestWhichStepsConcernData(t *testing.T) {
+	for name, c := range map[string]struct {
+		step Step
+		want bool
+	}{
+		"activate":        {Step{Actions: do{Publish(New), Activate(New)}}, true},
+		"activate entry":  {Step{Actions: []Action{{Verb: activateEntry}}}, true},
+		"deactivate":      {Step{Actions: do{Deactivate(Old)}}, true},
+		"publish, remove": {Step{Actions: do{Publish(New), Unpublish(Old), Remove(Old), AskParent(New)}}, false},
+		"data settled":    {Step{Waits: after{Settled(RecordData, SignedBy(New))}}, true},
+		"data seen":       {Step{Waits: after{Seen(RecordData, SignedBy(New))}}, false},
+		"keys settled":    {Step{Waits: after{Settled(RecordDNSKEY, Has(New))}}, false},
+	} {
+		if got := c.step.concernsData(); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }
