@@ -119,6 +119,56 @@ func TestTheRoleOfAKey(t *testing.T) {
 	}
 }
 
+// A tag is that of RFC 4034, appendix B; 0 of what is no key. A DS needs a key, a
+// name and a digest that can be made.
+func TestTagsAndDigests(t *testing.T) {
+	root := DNSKEY{Flags: FlagsKSK, Algorithm: 8, PublicKey: rootKey}
+	if tag := root.Tag(); tag != 20326 {
+		t.Errorf("the key of the root has tag %d", tag)
+	}
+	if d, err := root.DS(".", 2); err != nil || d != (DS{20326, 8, 2, "E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"}) {
+		t.Errorf("%v, %v", d, err)
+	}
+	bad := root
+	bad.PublicKey = "%"
+	for name, c := range map[string]struct {
+		key  DNSKEY
+		zone string
+		kind uint8
+	}{"no key": {bad, ".", 2}, "no name": {root, "a..b", 2}, "no digest": {root, ".", 3}} {
+		if d, err := c.key.DS(c.zone, c.kind); err == nil || d != (DS{}) {
+			t.Errorf("%s: %v, %v", name, d, err)
+		}
+	}
+	if bad.Tag() != 0 {
+		t.Errorf("what is no key has tag %d", bad.Tag())
+	}
+	high := DNSKEY{Flags: 0xFFFF, Algorithm: 0xFF, PublicKey: "//8="} // the sum has a carry
+	if high.Tag() != 0x03FF {
+		t.Errorf("tag %#x", high.Tag())
+	}
+	if got := (Key{ID: 3, Tag: 7}).String(); got != "key 7 (id 3)" {
+		t.Error(got)
+	}
+}
+
+// rootKey is the public key of the root from 2017 on.
+const rootKey = "AwEAAaz/tAm8yTn4Mfeh5eyI96WSVexTBAvkMgJzkKTOiW1vkIbzxeF3+/4RgWOq7HrxRixHlFlExOLAJr5emLvN7SWXgnLh4+B5xQlNVz8Og8kvArMtNROxVQuCaSnIDdD5LKyWbRd2n9WGe2R8PzgCmr3EgVLrjyBxWezF0jLHwVN8efS3rCj/EWgvIWgb9tarpVUDK/b58Da+sqqls3eNbuv7pr+eoZG+SrDK6nWeL3c6H5Apxz7LjVc1uTIdsIXxuOLYA4/ilBmSVIzuDWfdRUfhHdY6+cn8HFRm+2hM8AnXGXws9555KrUB5qihylGa8subX2Nn6UwNR1AkUTV74bU="
+
+// What is to do at the parent, in words.
+func TestWhatIsToDoAtTheParent(t *testing.T) {
+	a, b, c := DS{1, 13, 2, "AA"}, DS{2, 13, 2, "BB"}, DS{3, 13, 2, "CC"}
+	for want, sets := range map[string][3][]DS{
+		"at the parent: add DS 1 13 2 AA; remove DS 2 13 2 BB; keep DS 3 13 2 CC": {{a}, {b}, {c}},
+		"at the parent: remove DS 2 13 2 BB":                                      {nil, {b}, nil},
+		"the parent has the DS set as it must be":                                 {nil, nil, {c}},
+	} {
+		if got := todoText(sets[0], sets[1], sets[2]); got != want {
+			t.Errorf("%s, expected %s", got, want)
+		}
+	}
+}
+
 // What the parent is to have: what is asked for and not there comes, what is of a
 // side that is not asked for goes, and neither while the keys are in doubt.
 func TestWhatTheParentIsToHave(t *testing.T) {
@@ -126,6 +176,13 @@ func TestWhatTheParentIsToHave(t *testing.T) {
 	of, to, more, foreign := dsRecord(old, 2), dsRecord(fresh, 2), dsRecord(fresh, 4), stranger(13, 2)
 	wrong := to
 	wrong.Digest = foreign.Digest
+	like := func(k Key, algorithm uint8) DS {
+		return DS{Tag: k.Tag, Algorithm: algorithm, DigestType: 2, Digest: foreign.Digest}
+	}
+	odd := func(digestType, algorithm uint8) DS {
+		return DS{Tag: fresh.Tag, Algorithm: algorithm, DigestType: digestType, Digest: foreign.Digest}
+	}
+	lame := like(old, 13)
 	p := Policy{DSDigests: []uint8{2}}
 	earned := map[string]map[string]Holding{"DS has new": {}}
 	ask := func(sides ...Side) *Ask { return &Ask{Sides: sides} }
@@ -133,25 +190,41 @@ func TestWhatTheParentIsToHave(t *testing.T) {
 		change            func(r *Roll)
 		add, keep, remove []DS
 	}{
-		"nothing asked yet":      {func(r *Roll) { r.DSSeen = []DS{of, to, foreign} }, nil, []DS{of}, nil},
-		"both":                   {func(r *Roll) { r.Ask = ask(Old, New) }, []DS{to}, []DS{of}, nil},
-		"both, there":            {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, to, more} }, nil, []DS{of, to, more}, nil},
-		"new":                    {func(r *Roll) { r.Ask, r.DSSeen = ask(New), []DS{of, to, foreign} }, nil, []DS{to}, []DS{of}},
-		"a wrong digest":         {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, wrong} }, []DS{to}, []DS{of}, []DS{wrong}},
-		"none":                   {func(r *Roll) { r.Type, r.Ask, r.DSSeen = "unsign", ask(), []DS{of, foreign} }, nil, nil, []DS{of, foreign}},
-		"old stopped":            {func(r *Roll) { r.Ask, r.Old[0].Active, r.DSSeen = ask(Old, New), false, nil }, []DS{to}, nil, nil},
-		"old stopped, there":     {func(r *Roll) { r.Ask, r.Old[0].Active = ask(Old, New), false }, []DS{to}, []DS{of}, nil},
-		"blocked":                {func(r *Roll) { r.Ask, r.DSSeen, r.State = ask(New), []DS{of}, StateBlocked }, nil, []DS{of}, nil},
-		"after resume":           {func(r *Roll) { r.Ask, r.DSSeen, r.Held = ask(New), []DS{of}, nil }, []DS{to}, []DS{of}, nil},
-		"unfit":                  {func(r *Roll) { r.Ask, r.DSSeen, r.Unfit = ask(New), []DS{of}, true }, []DS{to}, []DS{of}, nil},
-		"gone":                   {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Gone: true} }, []DS{to}, []DS{of}, nil},
-		"anew":                   {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Anew: true} }, []DS{to}, []DS{of}, nil},
-		"hollow, of another row": {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Hollow: true} }, []DS{to}, nil, []DS{of}},
-		"algorithm, hollow":      {func(r *Roll) { r.Type, r.Ask, r.Need = "algorithm", ask(New), &Need{Hollow: true} }, nil, []DS{of}, nil},
-		"algorithm, gone":        {func(r *Roll) { r.Type, r.Ask, r.Need = "algorithm", ask(New), &Need{Gone: true} }, []DS{to}, nil, []DS{of}},
-		"sign, hollow":           {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "sign", ask(New), nil, &Need{Hollow: true} }, nil, nil, nil},
-		"sign, after resume":     {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Held = "sign", ask(New), nil, nil }, nil, nil, nil},
-		"sign":                   {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "sign", ask(New), nil, &Need{} }, []DS{to}, nil, nil},
+		"nothing asked yet":         {func(r *Roll) { r.DSSeen = []DS{of, to, foreign} }, nil, []DS{of}, nil},
+		"both":                      {func(r *Roll) { r.Ask = ask(Old, New) }, []DS{to}, []DS{of}, nil},
+		"both, there":               {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, to, more} }, nil, []DS{of, to, more}, nil},
+		"new":                       {func(r *Roll) { r.Ask, r.DSSeen = ask(New), []DS{of, to, foreign} }, nil, []DS{to}, []DS{of}},
+		"a wrong digest":            {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, wrong} }, []DS{to}, []DS{of}, []DS{wrong}},
+		"none":                      {func(r *Roll) { r.Type, r.Ask, r.DSSeen = "unsign", ask(), []DS{of, foreign} }, nil, nil, []DS{of, foreign}},
+		"old stopped":               {func(r *Roll) { r.Ask, r.Old[0].Active, r.DSSeen = ask(Old, New), false, nil }, []DS{to}, nil, nil},
+		"old stopped, there":        {func(r *Roll) { r.Ask, r.Old[0].Active = ask(Old, New), false }, []DS{to}, []DS{of}, nil},
+		"blocked":                   {func(r *Roll) { r.Ask, r.DSSeen, r.State = ask(New), []DS{of}, StateBlocked }, nil, []DS{of}, nil},
+		"after resume":              {func(r *Roll) { r.Ask, r.DSSeen, r.Held = ask(New), []DS{of}, nil }, []DS{to}, []DS{of}, nil},
+		"unfit":                     {func(r *Roll) { r.Ask, r.DSSeen, r.Unfit = ask(New), []DS{of}, true }, []DS{to}, []DS{of}, nil},
+		"gone":                      {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Gone: true} }, []DS{to}, []DS{of}, nil},
+		"anew":                      {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Anew: true} }, []DS{to}, []DS{of}, nil},
+		"hollow, of another row":    {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Hollow: true} }, []DS{to}, nil, []DS{of}},
+		"algorithm, hollow":         {func(r *Roll) { r.Type, r.Ask, r.Need = "algorithm", ask(New), &Need{Hollow: true} }, nil, []DS{of}, nil},
+		"algorithm, gone":           {func(r *Roll) { r.Type, r.Ask, r.Need = "algorithm", ask(New), &Need{Gone: true} }, []DS{to}, nil, []DS{of}},
+		"sign, hollow":              {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "sign", ask(New), nil, &Need{Hollow: true} }, nil, nil, nil},
+		"sign, after resume":        {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Held = "sign", ask(New), nil, nil }, nil, nil, nil},
+		"sign":                      {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "sign", ask(New), nil, &Need{} }, []DS{to}, nil, nil},
+		"old, lost at the parent":   {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), nil }, []DS{of, to}, nil, nil},
+		"nothing asked yet, lost":   {func(r *Roll) { r.DSSeen = nil }, []DS{of}, nil, nil},
+		"mistyped before it begins": {func(r *Roll) { r.DSSeen, r.Held = []DS{lame}, nil }, []DS{of}, nil, []DS{lame}},
+		"other digests stay":        {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, odd(4, 13), odd(2, 8)} }, []DS{to}, []DS{of}, nil},
+		"not of old":                {func(r *Roll) { r.Ask, r.DSSeen = ask(New), []DS{to, like(old, 8), like(zsk, 13)} }, nil, []DS{to}, nil},
+		"of old, in some way":       {func(r *Roll) { r.Ask, r.DSSeen = ask(New), []DS{to, like(old, 13)} }, nil, []DS{to}, []DS{like(old, 13)}},
+		"algorithm, nothing asked":  {func(r *Roll) { r.Type, r.DSSeen, r.Need = "algorithm", nil, &Need{Hollow: true} }, []DS{of}, nil, nil},
+		"unsign, hollow":            {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "unsign", ask(Old), nil, &Need{Hollow: true} }, nil, nil, nil},
+		"reverting":                 {func(r *Roll) { r.Kind, r.DSSeen = "revert/ksk", []DS{to} }, nil, []DS{to}, nil},
+		"reverting, asked":          {func(r *Roll) { r.Kind, r.Ask, r.DSSeen = "revert/ksk", ask(Old), []DS{to} }, []DS{of}, nil, []DS{to}},
+		"rescued, and asked": {func(r *Roll) {
+			r.Steps, r.Ask, r.DSSeen = []StepRecord{{Step: RescueStep}}, ask(New), []DS{of}
+		}, []DS{to}, nil, []DS{of}},
+		"by its own terms": {func(r *Roll) {
+			r.Ask, r.DSSeen, r.Terms = ask(New), nil, &Terms{DSDigests: []int{4}, Evidence: EvidencePlain}
+		}, []DS{more}, nil, nil},
 		"after a rescue": {func(r *Roll) {
 			r.Steps, r.DSSeen = []StepRecord{{Step: RescueStep}}, []DS{to, foreign}
 		}, nil, []DS{to, foreign}, nil},
