@@ -107,6 +107,7 @@ func TestTheRoleOfAKey(t *testing.T) {
 		"KSK": {[]Key{ksk, zsk}, ksk, KSK}, "ZSK": {[]Key{ksk, zsk}, zsk, ZSK}, "a lone KSK": {[]Key{ksk}, ksk, CSK}, "a lone ZSK": {[]Key{zsk}, zsk, CSK},
 		"the ZSK is idle": {[]Key{ksk, idleZSK}, ksk, CSK}, "the KSK is idle": {[]Key{idleKSK, zsk}, zsk, CSK}, "another algorithm": {[]Key{ksk, other}, ksk, CSK},
 		"an idle one beside both": {[]Key{ksk, zsk, idleKSK}, idleKSK, KSK}, "none": {nil, ksk, CSK},
+		"in another order": {[]Key{zsk, ksk}, zsk, ZSK},
 	} {
 		if got := RoleOf(c.keys, c.key); got != c.want {
 			t.Errorf("%s: %s, expected %s", name, got, c.want)
@@ -139,6 +140,9 @@ func TestTagsAndDigests(t *testing.T) {
 		if d, err := c.key.DS(c.zone, c.kind); err == nil || d != (DS{}) {
 			t.Errorf("%s: %v, %v", name, d, err)
 		}
+	}
+	if (DS{}).isOf(".", bad) {
+		t.Error("no DS is of what is no key")
 	}
 	if bad.Tag() != 0 {
 		t.Errorf("what is no key has tag %d", bad.Tag())
@@ -190,35 +194,36 @@ func TestWhatTheParentIsToHave(t *testing.T) {
 		change            func(r *Roll)
 		add, keep, remove []DS
 	}{
-		"nothing asked yet":         {func(r *Roll) { r.DSSeen = []DS{of, to, foreign} }, nil, []DS{of}, nil},
-		"both":                      {func(r *Roll) { r.Ask = ask(Old, New) }, []DS{to}, []DS{of}, nil},
-		"both, there":               {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, to, more} }, nil, []DS{of, to, more}, nil},
-		"new":                       {func(r *Roll) { r.Ask, r.DSSeen = ask(New), []DS{of, to, foreign} }, nil, []DS{to}, []DS{of}},
-		"a wrong digest":            {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, wrong} }, []DS{to}, []DS{of}, []DS{wrong}},
-		"none":                      {func(r *Roll) { r.Type, r.Ask, r.DSSeen = "unsign", ask(), []DS{of, foreign} }, nil, nil, []DS{of, foreign}},
-		"old stopped":               {func(r *Roll) { r.Ask, r.Old[0].Active, r.DSSeen = ask(Old, New), false, nil }, []DS{to}, nil, nil},
-		"old stopped, there":        {func(r *Roll) { r.Ask, r.Old[0].Active = ask(Old, New), false }, []DS{to}, []DS{of}, nil},
-		"blocked":                   {func(r *Roll) { r.Ask, r.DSSeen, r.State = ask(New), []DS{of}, StateBlocked }, nil, []DS{of}, nil},
-		"after resume":              {func(r *Roll) { r.Ask, r.DSSeen, r.Held = ask(New), []DS{of}, nil }, []DS{to}, []DS{of}, nil},
-		"unfit":                     {func(r *Roll) { r.Ask, r.DSSeen, r.Unfit = ask(New), []DS{of}, true }, []DS{to}, []DS{of}, nil},
-		"gone":                      {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Gone: true} }, []DS{to}, []DS{of}, nil},
-		"anew":                      {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Anew: true} }, []DS{to}, []DS{of}, nil},
-		"hollow, of another row":    {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Hollow: true} }, []DS{to}, nil, []DS{of}},
-		"algorithm, hollow":         {func(r *Roll) { r.Type, r.Ask, r.Need = "algorithm", ask(New), &Need{Hollow: true} }, nil, []DS{of}, nil},
-		"algorithm, gone":           {func(r *Roll) { r.Type, r.Ask, r.Need = "algorithm", ask(New), &Need{Gone: true} }, []DS{to}, nil, []DS{of}},
-		"sign, hollow":              {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "sign", ask(New), nil, &Need{Hollow: true} }, nil, nil, nil},
-		"sign, after resume":        {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Held = "sign", ask(New), nil, nil }, nil, nil, nil},
-		"sign":                      {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "sign", ask(New), nil, &Need{} }, []DS{to}, nil, nil},
-		"old, lost at the parent":   {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), nil }, []DS{of, to}, nil, nil},
-		"nothing asked yet, lost":   {func(r *Roll) { r.DSSeen = nil }, []DS{of}, nil, nil},
-		"mistyped before it begins": {func(r *Roll) { r.DSSeen, r.Held = []DS{lame}, nil }, []DS{of}, nil, []DS{lame}},
-		"other digests stay":        {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, odd(4, 13), odd(2, 8)} }, []DS{to}, []DS{of}, nil},
-		"not of old":                {func(r *Roll) { r.Ask, r.DSSeen = ask(New), []DS{to, like(old, 8), like(zsk, 13)} }, nil, []DS{to}, nil},
-		"of old, in some way":       {func(r *Roll) { r.Ask, r.DSSeen = ask(New), []DS{to, like(old, 13)} }, nil, []DS{to}, []DS{like(old, 13)}},
-		"algorithm, nothing asked":  {func(r *Roll) { r.Type, r.DSSeen, r.Need = "algorithm", nil, &Need{Hollow: true} }, []DS{of}, nil, nil},
-		"unsign, hollow":            {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "unsign", ask(Old), nil, &Need{Hollow: true} }, nil, nil, nil},
-		"reverting":                 {func(r *Roll) { r.Kind, r.DSSeen = "revert/ksk", []DS{to} }, nil, []DS{to}, nil},
-		"reverting, asked":          {func(r *Roll) { r.Kind, r.Ask, r.DSSeen = "revert/ksk", ask(Old), []DS{to} }, []DS{of}, nil, []DS{to}},
+		"nothing asked yet":          {func(r *Roll) { r.DSSeen = []DS{of, to, foreign} }, nil, []DS{of}, nil},
+		"both":                       {func(r *Roll) { r.Ask = ask(Old, New) }, []DS{to}, []DS{of}, nil},
+		"both, there":                {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, to, more} }, nil, []DS{of, to, more}, nil},
+		"new":                        {func(r *Roll) { r.Ask, r.DSSeen = ask(New), []DS{of, to, foreign} }, nil, []DS{to}, []DS{of}},
+		"a wrong digest":             {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, wrong} }, []DS{to}, []DS{of}, []DS{wrong}},
+		"none":                       {func(r *Roll) { r.Type, r.Ask, r.DSSeen = "unsign", ask(), []DS{of, foreign} }, nil, nil, []DS{of, foreign}},
+		"old stopped":                {func(r *Roll) { r.Ask, r.Old[0].Active, r.DSSeen = ask(Old, New), false, nil }, []DS{to}, nil, nil},
+		"old stopped, there":         {func(r *Roll) { r.Ask, r.Old[0].Active = ask(Old, New), false }, []DS{to}, []DS{of}, nil},
+		"blocked":                    {func(r *Roll) { r.Ask, r.DSSeen, r.State = ask(New), []DS{of}, StateBlocked }, nil, []DS{of}, nil},
+		"after resume":               {func(r *Roll) { r.Ask, r.DSSeen, r.Held = ask(New), []DS{of}, nil }, []DS{to}, []DS{of}, nil},
+		"unfit":                      {func(r *Roll) { r.Ask, r.DSSeen, r.Unfit = ask(New), []DS{of}, true }, []DS{to}, []DS{of}, nil},
+		"gone":                       {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Gone: true} }, []DS{to}, []DS{of}, nil},
+		"anew":                       {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Anew: true} }, []DS{to}, []DS{of}, nil},
+		"hollow, of another row":     {func(r *Roll) { r.Ask, r.DSSeen, r.Need = ask(New), []DS{of}, &Need{Hollow: true} }, []DS{to}, nil, []DS{of}},
+		"algorithm, hollow":          {func(r *Roll) { r.Type, r.Ask, r.Need = "algorithm", ask(New), &Need{Hollow: true} }, nil, []DS{of}, nil},
+		"algorithm, gone":            {func(r *Roll) { r.Type, r.Ask, r.Need = "algorithm", ask(New), &Need{Gone: true} }, []DS{to}, nil, []DS{of}},
+		"sign, hollow":               {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "sign", ask(New), nil, &Need{Hollow: true} }, nil, nil, nil},
+		"sign, after resume":         {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Held = "sign", ask(New), nil, nil }, nil, nil, nil},
+		"sign":                       {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "sign", ask(New), nil, &Need{} }, []DS{to}, nil, nil},
+		"old, lost at the parent":    {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), nil }, []DS{of, to}, nil, nil},
+		"nothing asked yet, lost":    {func(r *Roll) { r.DSSeen = nil }, []DS{of}, nil, nil},
+		"mistyped before it begins":  {func(r *Roll) { r.DSSeen, r.Held = []DS{lame}, nil }, []DS{of}, nil, []DS{lame}},
+		"other digests stay":         {func(r *Roll) { r.Ask, r.DSSeen = ask(Old, New), []DS{of, odd(4, 13), odd(2, 8)} }, []DS{to}, []DS{of}, nil},
+		"not of old":                 {func(r *Roll) { r.Ask, r.DSSeen = ask(New), []DS{to, like(old, 8), like(zsk, 13)} }, nil, []DS{to}, nil},
+		"of old, in some way":        {func(r *Roll) { r.Ask, r.DSSeen = ask(New), []DS{to, like(old, 13)} }, nil, []DS{to}, []DS{like(old, 13)}},
+		"algorithm, nothing asked":   {func(r *Roll) { r.Type, r.DSSeen, r.Need = "algorithm", nil, &Need{Hollow: true} }, []DS{of}, nil, nil},
+		"unsign, hollow":             {func(r *Roll) { r.Type, r.Ask, r.DSSeen, r.Need = "unsign", ask(Old), nil, &Need{Hollow: true} }, nil, nil, nil},
+		"a key that does not decode": {func(r *Roll) { r.Ask, r.New[0].PublicKey = ask(Old, New), "%" }, nil, []DS{of}, nil},
+		"reverting":                  {func(r *Roll) { r.Kind, r.DSSeen = "revert/ksk", []DS{to} }, nil, []DS{to}, nil},
+		"reverting, asked":           {func(r *Roll) { r.Kind, r.Ask, r.DSSeen = "revert/ksk", ask(Old), []DS{to} }, []DS{of}, nil, []DS{to}},
 		"rescued, and asked": {func(r *Roll) {
 			r.Steps, r.Ask, r.DSSeen = []StepRecord{{Step: RescueStep}}, ask(New), []DS{of}
 		}, []DS{to}, nil, []DS{of}},

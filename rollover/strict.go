@@ -37,9 +37,6 @@ func Unfollowed(zone string, set []DS, keys KeyVersion) []DS {
 
 // isOf says whether a DS is a right one of a key.
 func (d DS) isOf(zone string, k DNSKEY) bool {
-	if d.Algorithm != k.Algorithm {
-		return false
-	}
 	want, err := k.DS(zone, d.DigestType)
 	return err == nil && want == d
 }
