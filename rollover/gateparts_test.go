@@ -161,3 +161,30 @@ func TestWhatAGateSays(t *testing.T) {
 		}
 	}
 }
+
+// A parent that is not signed, or cannot be proven, stops a step of a rollover
+// that it has a part in, and no other; a silent server stops each.
+func TestWhatStopsAStep(t *testing.T) {
+	ksk, zsk := aKey(1, KSK), aKey(2, ZSK)
+	keys := &KeyVersion{Keys: dnskeysOf(ksk, zsk), Signers: dnskeysOf(ksk)}
+	for name, c := range map[string]struct {
+		old      Key
+		security Security
+		code     string
+		want     bool
+	}{
+		"KSK, not signed": {ksk, Insecure, FindingParent, true}, "ZSK, not signed": {zsk, Insecure, FindingParent, false},
+		"KSK, no proof": {ksk, Indeterminate, FindingUnproven, true}, "ZSK, no proof": {zsk, Indeterminate, FindingUnproven, false},
+		"KSK, silent": {ksk, Secure, FindingSilent, true}, "ZSK, silent": {zsk, Secure, FindingSilent, true},
+	} {
+		s := Sighting{Zone: "example.com.", At: Instant{Wall: time.Unix(1e9, 0)}, Records: []Record{RecordDS, RecordDNSKEY, RecordData}, Servers: []ServerSighting{
+			{Server: Server{Role: RoleParent, Name: "p1"}, DS: &DSVersion{Set: []DS{dsRecord(ksk, 2)}, Standing: &Standing{Security: c.security, Why: "x"}}},
+			{Server: Server{Role: RoleChild, Name: "c1"}, DNSKEY: keys, Data: &DataVersion{Signers: dnskeysOf(zsk)}},
+			{Server: Server{Role: RoleChild, Name: "c2"}, Unknown: "timed out"},
+		}}
+		v := &visit{engine: &Engine{}, roll: &Roll{Old: []Key{c.old}}, setting: Setting{Policy: Policy{Evidence: EvidenceValidated}}}
+		if got := slices.ContainsFunc(v.ailing(s), func(f Finding) bool { return f.Code == c.code }); got != c.want {
+			t.Errorf("%s: %v, %+v", name, got, v.ailing(s))
+		}
+	}
+}
