@@ -82,4 +82,4 @@ test-matrix: ## the tests that need a PowerDNS, on this machine's and on each of
 
 bench: ## ratios of one run; see docs/benchmarks.md
 	@.ci/packages $(TEST_PACKAGES)
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/rollover ./store ./rollover ./rollover/probe
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/rollover ./store ./rollover ./rollover/probe ./pdns

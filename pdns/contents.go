@@ -29,68 +29,126 @@ type rrset struct {
 	ttl uint32
 }
 
-// parseContents reads the output of list-zone. It sees what is stored, so
-// neither DNSKEY sets nor signatures; disabled records are not printed.
-func parseContents(zone string, stdout []byte) (rollover.Contents, error) {
-	records, largest, err := parseRecords(lines(stdout))
-	if err != nil {
-		return rollover.Contents{}, err
+// How much of a zone is kept while it is read, whatever its size: enough to choose
+// samples from, and DNSKEY records that are no key of PowerDNS.
+const (
+	mostSets    = 20_000 // RRsets, and delegations
+	mostSpecial = 1_000  // wildcards, and RRsets with the largest TTL
+	mostStored  = 64     // DNSKEY records at the apex
+)
+
+// zoneContents takes in list-zone. It sees what is stored, so neither DNSKEY sets nor
+// signatures; disabled records are not printed.
+type zoneContents struct {
+	recordReader
+	absolute   bool
+	keys       []rollover.DNSKEY
+	unreadable []rollover.Sample // the first maxUnreadable
+	// The RRsets that may be samples: a part of all, of those with the largest TTL,
+	// of the wildcards, and those that cannot be read; and the delegations.
+	sets, largestSets, wild, bad, cuts thinned
+	largestTTL                         uint32 // of largestSets, seconds
+	covers                             covering
+}
+
+func newContents(zone string) *zoneContents {
+	c := &zoneContents{
+		sets: thinned{most: mostSets}, largestSets: thinned{most: mostSpecial}, wild: thinned{most: mostSpecial},
+		bad: thinned{most: maxUnreadable}, cuts: thinned{most: mostSets},
 	}
-	serial, minimum, err := parseSOA(zone, records)
+	c.recordReader = recordReader{zone: zone, each: c.record}
+	return c
+}
+
+func (c *zoneContents) line(text string) error {
+	// Names are printed with the trailing dot by 5.x, which takes names of records absolute.
+	c.absolute = c.absolute || c.zone != "." && len(text) > len(c.zone) && text[len(c.zone)] == '\t' && strings.EqualFold(text[:len(c.zone)], c.zone)
+	return c.recordReader.line(text)
+}
+
+func (c *zoneContents) record(r record) error {
+	c.covers.add(c.zone, r)
+	if r.name == c.zone && r.typ == "DNSKEY" {
+		return c.key(r)
+	}
+	if !sampleName(c.zone, r.name) {
+		return nil
+	}
+	s := rollover.Sample{Name: r.name, Type: r.typ}
+	if r.typ == "NS" && r.name != c.zone {
+		c.cuts.add(rollover.Sample{Name: r.name, Type: "DS"}, r.ttl)
+	}
+	c.unread(r, s)
+	if sampleType(r.typ) {
+		c.candidate(s, r.ttl)
+	}
+	return nil
+}
+
+// unread notes RRsets whose content is not what PowerDNS reads. It knows the types
+// whose content people write by hand most; others are found when they are asked for.
+func (c *zoneContents) unread(r record, s rollover.Sample) {
+	if !slices.Contains(c.unreadable, s) {
+		if len(c.unreadable) == maxUnreadable || r.readable() {
+			return
+		}
+		c.unreadable = append(c.unreadable, rollover.Sample{Name: strings.Clone(s.Name), Type: strings.Clone(s.Type)})
+	}
+	c.bad.add(s, r.ttl)
+}
+
+func (c *zoneContents) candidate(s rollover.Sample, ttl uint32) {
+	c.sets.add(s, ttl)
+	if strings.HasPrefix(s.Name, "*.") {
+		c.wild.add(s, ttl)
+	}
+	if ttl > c.largestTTL {
+		c.largestTTL, c.largestSets = ttl, thinned{most: mostSpecial}
+	}
+	if ttl == c.largestTTL {
+		c.largestSets.add(s, ttl)
+	}
+}
+
+// key notes a DNSKEY record at the apex. Those of the keys that PowerDNS has are no
+// records of the zone.
+func (c *zoneContents) key(r record) error {
+	k, ok := storedKey(r.content)
+	switch {
+	case !ok:
+		return nil
+	case len(c.keys) == mostStored:
+		return &fullError{fmt.Sprintf("printed more than %d DNSKEY records of the zone itself", mostStored), "take out those that no signer needs"}
+	}
+	c.keys = append(c.keys, k)
+	return nil
+}
+
+// told is what list-zone told, when it has come to its end.
+func (c *zoneContents) told() (rollover.Contents, error) {
+	serial, minimum, err := c.start()
 	if err != nil {
 		return rollover.Contents{}, err
 	}
 	return rollover.Contents{
-		Serial: serial, Minimum: minimum, LargestTTL: max(largest, minimum),
-		Samples: samples(zone, records),
-		Strays:  rollover.Strays{Keys: storedKeys(zone, records), Unreadable: unreadables(zone, records), Absolute: dotted(zone, stdout)},
+		Serial: serial, Minimum: minimum, LargestTTL: max(c.largest, minimum),
+		Samples: c.samples(),
+		Strays:  rollover.Strays{Keys: c.keys, Unreadable: c.unreadable, Absolute: c.absolute},
 	}, nil
 }
 
-// dotted says whether names are printed with the trailing dot, as by 5.x, which
-// takes names of records absolute.
-func dotted(zone string, stdout []byte) bool {
-	return zone != "." && slices.ContainsFunc(lines(stdout), func(line string) bool {
-		return strings.HasPrefix(strings.ToLower(line), zone+"\t")
-	})
-}
-
-// storedKeys is the DNSKEY records at the apex. Those of the keys that PowerDNS
-// has are no records of the zone.
-func storedKeys(zone string, records []record) []rollover.DNSKEY {
-	var out []rollover.DNSKEY
-	for _, r := range records {
-		if r.name != zone || r.typ != "DNSKEY" {
-			continue
-		}
-		f := strings.Fields(r.content)
-		if len(f) < 4 {
-			continue
-		}
-		flags, err1 := strconv.ParseUint(f[0], 10, 16)
-		algorithm, err2 := strconv.ParseUint(f[2], 10, 8)
-		if err1 == nil && err2 == nil {
-			out = append(out, rollover.DNSKEY{Flags: uint16(flags), Algorithm: uint8(algorithm), PublicKey: strings.Join(f[3:], "")})
-		}
+func storedKey(content string) (rollover.DNSKEY, bool) {
+	f := strings.Fields(content)
+	if len(f) < 4 {
+		return rollover.DNSKEY{}, false
 	}
-	return out
+	flags, err1 := strconv.ParseUint(f[0], 10, 16)
+	algorithm, err2 := strconv.ParseUint(f[2], 10, 8)
+	return rollover.DNSKEY{Flags: uint16(flags), Algorithm: uint8(algorithm), PublicKey: strings.Join(f[3:], "")}, err1 == nil && err2 == nil
 }
 
 // maxUnreadable is how many RRsets that cannot be read are named.
 const maxUnreadable = 3
-
-// unreadables is RRsets whose content is not what PowerDNS reads. It knows the types
-// whose content people write by hand most; others are found when they are asked for.
-func unreadables(zone string, records []record) []rollover.Sample {
-	var out []rollover.Sample
-	for _, r := range records {
-		s := rollover.Sample{Name: r.name, Type: r.typ}
-		if len(out) < maxUnreadable && !r.readable() && sampleName(zone, r.name) && !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
 
 func (r record) readable() bool {
 	switch r.typ {
@@ -131,33 +189,6 @@ func isText(text string) bool {
 	return true
 }
 
-// parseRecords reads all records, and the largest TTL of any line that looks
-// like one: a line inside a quoted text is no record, but a TTL taken too
-// large only delays, and one taken too small breaks.
-func parseRecords(all []string) ([]record, uint32, error) {
-	var records []record
-	var largest uint32
-	quoted := false
-	for _, line := range all {
-		r, ok := parseRecord(line)
-		largest = max(largest, r.ttl)
-		switch {
-		case quoted:
-			quoted = quoteOpen(line, true)
-		case ok:
-			records = append(records, r)
-			quoted = quoteOpen(r.content, false)
-		case strings.Contains(line, "\t"):
-			return nil, 0, fmt.Errorf("list-zone printed a record that is not understood: %q", line)
-		}
-		// Lines without a TAB are no records: $ORIGIN, and notes of 5.x.
-	}
-	if quoted {
-		return nil, 0, errors.New("list-zone printed a text whose quotes are not closed")
-	}
-	return records, largest, nil
-}
-
 func parseRecord(line string) (record, bool) {
 	m := recordLine.FindStringSubmatch(line)
 	if m == nil {
@@ -189,25 +220,19 @@ func quoteOpen(text string, open bool) bool {
 	return open
 }
 
-// parseSOA reads serial and minimum of the SOA record at the apex.
-func parseSOA(zone string, records []record) (serial, minimum uint32, err error) {
-	var found []record
-	for _, r := range records {
-		if r.name == zone && r.typ == "SOA" {
-			found = append(found, r)
-		}
+// start reads serial and minimum of the SOA record at the apex.
+func (z *recordReader) start() (serial, minimum uint32, err error) {
+	if z.soas != 1 {
+		return 0, 0, fmt.Errorf("list-zone printed %d SOA records of the zone, not 1 (a disabled one is not printed)", z.soas)
 	}
-	if len(found) != 1 {
-		return 0, 0, fmt.Errorf("list-zone printed %d SOA records of the zone, not 1 (a disabled one is not printed)", len(found))
-	}
-	fields := strings.Fields(found[0].content)
+	fields := strings.Fields(z.soa)
 	if len(fields) != 7 {
-		return 0, 0, fmt.Errorf("the SOA record has %d fields, not 7: %q", len(fields), found[0].content)
+		return 0, 0, fmt.Errorf("the SOA record has %d fields, not 7: %q", len(fields), z.soa)
 	}
 	first, firstErr := strconv.ParseUint(fields[2], 10, 32)
 	last, lastErr := strconv.ParseUint(fields[6], 10, 32)
 	if err := errors.Join(firstErr, lastErr); err != nil {
-		return 0, 0, fmt.Errorf("the SOA record has an impossible number: %q: %w", found[0].content, err)
+		return 0, 0, fmt.Errorf("the SOA record has an impossible number: %q: %w", z.soa, err)
 	}
 	return uint32(first), uint32(last), nil
 }
@@ -222,16 +247,15 @@ const maxSamples = 8
 // in canonical order; of the delegations the first and the last, which are asked
 // for their DS: that there is none must be proven. The same zone always gives the
 // same samples.
-func samples(zone string, records []record) []rollover.Sample {
-	sets, cuts := eligible(zone, records), delegations(zone, records)
+func (c *zoneContents) samples() []rollover.Sample {
+	sets, cuts := c.eligible(), c.delegations()
 	chosen := make(map[int]bool)
 	choose := func(i int) {
 		if i >= 0 && i < len(sets) && len(chosen) < maxSamples-len(cuts) {
 			chosen[i] = true
 		}
 	}
-	bad := unreadables(zone, records)
-	for _, s := range bad[:min(2, len(bad))] { // whether it is one, an answer tells
+	for _, s := range c.unreadable[:min(2, len(c.unreadable))] { // whether it is one, an answer tells
 		choose(slices.IndexFunc(sets, func(o rrset) bool { return o.Sample == s }))
 	}
 	choose(largestTTL(sets))
@@ -251,13 +275,12 @@ func samples(zone string, records []record) []rollover.Sample {
 	return append(out, cuts...)
 }
 
-// delegations is the first and the last delegation of a zone.
-func delegations(zone string, records []record) []rollover.Sample {
-	covers := coverings(zone, records)
+// delegations is the first and the last delegation of a zone, of those that are kept.
+func (c *zoneContents) delegations() []rollover.Sample {
 	var names []string
-	for name := range covers.cuts {
-		if sampleName(zone, name) && !covers.beneath(zone, name) {
-			names = append(names, name)
+	for cut := range c.cuts.kept {
+		if !c.covers.beneath(c.zone, cut.Name) {
+			names = append(names, cut.Name)
 		}
 	}
 	slices.SortFunc(names, compareNames)
@@ -282,15 +305,15 @@ func largestTTL(sets []rrset) int {
 	return best
 }
 
-// eligible is every RRset that PowerDNS signs and serves as it is stored, in
-// canonical order (RFC 4034 section 6.1), each once.
-func eligible(zone string, records []record) []rrset {
-	covers := coverings(zone, records)
+// eligible is the RRsets that PowerDNS signs and serves as it is stored, of those that
+// are kept, in canonical order (RFC 4034 section 6.1), each once.
+func (c *zoneContents) eligible() []rrset {
 	ttls := make(map[rollover.Sample]uint32)
-	for _, r := range records {
-		if sampleType(r.typ) && sampleName(zone, r.name) && !covers.hide(zone, r) {
-			sample := rollover.Sample{Name: r.name, Type: r.typ}
-			ttls[sample] = max(ttls[sample], r.ttl)
+	for _, from := range []thinned{c.sets, c.largestSets, c.wild, c.bad} {
+		for s, ttl := range from.kept {
+			if !c.covers.hide(c.zone, s.Name) {
+				ttls[s] = max(ttls[s], ttl)
+			}
 		}
 	}
 	var out []rrset
@@ -333,33 +356,29 @@ func isBelow(name, parent string, same bool) bool {
 // covering is the owners of delegations and DNAMEs: what lies below them is in
 // the database, but not in the zone.
 type covering struct {
-	cuts, dnames map[string]bool
+	cuts, dnames nameSet
 }
 
-func coverings(zone string, records []record) covering {
-	c := covering{make(map[string]bool), make(map[string]bool)}
-	for _, r := range records {
-		switch {
-		case r.typ == "NS" && r.name != zone:
-			c.cuts[r.name] = true
-		case r.typ == "DNAME":
-			c.dnames[r.name] = true
-		}
+func (c *covering) add(zone string, r record) {
+	switch {
+	case r.typ == "NS" && r.name != zone:
+		c.cuts.add(r.name)
+	case r.typ == "DNAME":
+		c.dnames.add(r.name)
 	}
-	return c
 }
 
-// hide says whether a record of the zone lies at or below a delegation, or
-// below a DNAME.
-func (c covering) hide(zone string, r record) bool {
-	return c.cuts[r.name] || c.beneath(zone, r.name)
+// hide says whether a name of the zone lies at or below a delegation, or below a
+// DNAME.
+func (c covering) hide(zone, name string) bool {
+	return c.cuts.has(name) || c.beneath(zone, name)
 }
 
 // beneath says whether a name lies below a delegation or a DNAME.
 func (c covering) beneath(zone, name string) bool {
 	for name != zone && name != "." {
 		name = parentOf(name)
-		if c.cuts[name] || c.dnames[name] {
+		if c.cuts.has(name) || c.dnames.has(name) {
 			return true
 		}
 	}

@@ -25,6 +25,17 @@ func TestContentsOfTranscripts(t *testing.T) {
 	}
 }
 
+// parseContents is what Contents makes of an output.
+func parseContents(zone string, stdout []byte) (rollover.Contents, error) {
+	c := newContents(zone)
+	l := &liner{each: c.line}
+	_, _ = l.Write(stdout)
+	if err := bothWell(l.close, c.end); err != nil {
+		return rollover.Contents{}, err
+	}
+	return c.told()
+}
+
 func describe(c rollover.Contents) string {
 	out := fmt.Sprintf("serial %d, minimum %d, largest %d:", c.Serial, c.Minimum, c.LargestTTL)
 	for _, s := range c.Samples {
@@ -214,12 +225,11 @@ func TestStoredKeys(t *testing.T) {
 		"example.com 60 DNSKEY 257 3 13 aa": 1, "example.com 60 DNSKEY x 3 13 aa": 0, "example.com 60 DNSKEY 257 3 x aa": 0, "example.com 60 DNSKEY 257 3 13": 0,
 		"example.com 60 TXT 257 3 13 aa": 0, "a.example.com 60 DNSKEY 257 3 13 aa": 0,
 	} {
-		records, _, err := parseRecords(lines(zoneText(text)))
-		if got := storedKeys("example.com.", records); err != nil || len(got) != want {
-			t.Errorf("%s: %v, %v", text, got, err)
+		if got, err := parseContents("example.com.", zoneText(text)); err != nil || len(got.Strays.Keys) != want {
+			t.Errorf("%s: %v, %v", text, got.Strays.Keys, err)
 		}
 	}
-	if dotted(".", []byte(".\t60\tIN\tSOA\ta b 1 2 3 4 5\n")) {
+	if got, err := parseContents(".", []byte(".\t60\tIN\tSOA\ta b 1 2 3 4 5\n")); err != nil || got.Strays.Absolute {
 		t.Error("the root does not tell")
 	}
 }
@@ -270,7 +280,10 @@ func TestSampleNames(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if (covering{cuts: map[string]bool{"com.": true, "example.com.": true}}).beneath("example.com.", "example.com.") {
+	var c covering
+	c.cuts.add("com.")
+	c.cuts.add("example.com.")
+	if c.beneath("example.com.", "example.com.") {
 		t.Error("the apex is below nothing of the zone")
 	}
 }

@@ -139,15 +139,12 @@ type delegation struct {
 }
 
 func (p *Parent) readDS(ctx context.Context, parent, zone string) (delegation, error) {
-	records, err := p.records(ctx, parent)
+	records, err := p.records(ctx, parent, func(r record) bool { return r.name == zone && (r.typ == "NS" || r.typ == "DS") })
 	if err != nil {
 		return delegation{}, err
 	}
 	var d delegation
 	for _, r := range records {
-		if r.name != zone {
-			continue
-		}
 		d.exists = d.exists || r.typ == "NS"
 		if r.typ != "DS" {
 			continue
@@ -225,23 +222,6 @@ func (p *Parent) writeDS(ctx context.Context, parent, zone string, ttl uint32, s
 		return call.unseen("list-zone does not show the DS records")
 	}
 	return err
-}
-
-// records runs list-zone.
-func (t *Tool) records(ctx context.Context, zone string) ([]record, error) {
-	call := t.pdnsutil(zone, "--", "list-zone", plain(zone))
-	out, err := t.run(ctx, call, contentsLimit)
-	if err != nil {
-		return nil, err
-	}
-	records, _, err := parseRecords(lines(out.stdout))
-	if err == nil {
-		_, _, err = parseSOA(zone, records) // an empty answer is not an empty zone
-	}
-	if err != nil {
-		return nil, call.misread(err, out)
-	}
-	return records, nil
 }
 
 // replace runs replace-rrset, or delete-rrset where there are no data. Whoever

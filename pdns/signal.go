@@ -124,14 +124,15 @@ type signalSet map[string][]string
 
 // signals is the signalling records of a name as they are stored in a zone.
 func (s *Signals) signals(ctx context.Context, zone, name string) (signalSet, error) {
-	records, err := s.records(ctx, zone)
+	above := func(r record) bool { return r.typ == "NS" && r.name != zone && strings.HasSuffix("."+name, "."+r.name) }
+	records, err := s.records(ctx, zone, func(r record) bool { return r.name == name || above(r) })
 	if err != nil {
 		return nil, err
 	}
 	out := signalSet{}
 	for _, r := range records {
 		switch {
-		case r.typ == "NS" && r.name != zone && strings.HasSuffix("."+name, "."+r.name):
+		case above(r):
 			return nil, fmt.Errorf("%w: the zone %s delegates %s to other servers: put them in there", rollover.ErrRefused, zone, r.name)
 		case r.name == name:
 			out[r.typ] = append(out[r.typ], r.content)

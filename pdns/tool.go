@@ -81,8 +81,8 @@ var _ rollover.Signer = (*Tool)(nil)
 
 // Limits of what one command may print to one stream, in bytes.
 const (
-	outputLimit   = 1 << 20
-	contentsLimit = 64 << 20 // list-zone prints every record
+	outputLimit = 1 << 20
+	zonesLimit  = 64 << 20 // list-all-zones prints every zone
 )
 
 // Version is the version of pdnsutil, "4.7.3". It needs no configuration, so
@@ -105,7 +105,7 @@ func (t *Tool) Version(ctx context.Context) (string, error) {
 // of ASCII as \DDD (RFC 1035, section 5.1).
 func (t *Tool) Zones(ctx context.Context) (zones, odd []string, err error) {
 	c := t.pdnsutil("", "--", "list-all-zones")
-	out, err := t.run(ctx, c, contentsLimit)
+	out, err := t.run(ctx, c, zonesLimit)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -118,7 +118,7 @@ func (t *Tool) Zones(ctx context.Context) (zones, odd []string, err error) {
 func (t *Tool) Catalogs(ctx context.Context) ([]string, error) {
 	var all []string
 	for _, kind := range []string{rollover.KindProducer, rollover.KindConsumer} {
-		out, err := t.run(ctx, t.pdnsutil("", "--", "list-all-zones", strings.ToLower(kind)), contentsLimit)
+		out, err := t.run(ctx, t.pdnsutil("", "--", "list-all-zones", strings.ToLower(kind)), zonesLimit)
 		if err != nil {
 			return nil, err
 		}
@@ -186,16 +186,11 @@ func (t *Tool) Contents(ctx context.Context, zone string) (rollover.Contents, er
 	if err != nil {
 		return rollover.Contents{}, err
 	}
-	c := t.pdnsutil(name, "--", "list-zone", plain(name))
-	out, err := t.run(ctx, c, contentsLimit)
-	if err != nil {
+	c := newContents(name)
+	if err := t.listZone(ctx, name, c); err != nil {
 		return rollover.Contents{}, err
 	}
-	contents, err := parseContents(name, out.stdout)
-	if err != nil {
-		return rollover.Contents{}, c.misread(err, out)
-	}
-	return contents, nil
+	return c.told()
 }
 
 // Do runs the one command that changes the key. An error does not say that
