@@ -301,7 +301,7 @@ func (v *visit) bump(ctx context.Context) {
 		}
 	}
 	if v.transfers() {
-		if _, err := v.engine.Signer.BumpSerial(context.WithoutCancel(ctx), v.dossier.Zone); err != nil {
+		if err := v.raiseSerial(ctx); err != nil {
 			v.fail(fmt.Errorf("raising the SOA serial of %s: %w", v.dossier.Zone, err))
 			return
 		}

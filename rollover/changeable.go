@@ -12,7 +12,7 @@ import (
 func (v *visit) changeable(ctx context.Context) error {
 	zone := v.dossier.Zone
 	if transferred(v.zoneKind) {
-		if _, err := v.engine.Signer.BumpSerial(ctx, zone); err != nil {
+		if err := v.raiseSerial(ctx); err != nil {
 			return fmt.Errorf("no key of %s was touched: secondaries would see no step, for its SOA serial cannot be raised: %w", zone, err)
 		}
 	}

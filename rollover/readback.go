@@ -92,3 +92,22 @@ func (a *actor) stuck(c Command) error {
 	}
 	return fmt.Errorf("%w: step %q of %s: %q ended well, but show-zone does not show its effect: what pdnsutil reads is behind what it writes (a replica, or a proxy that splits reads), or the command does nothing: run it by hand and look; if reads lag, connect pdnsutil to the primary database", ErrUnavailable, a.intent.Step, a.dossier.Zone, a.explain(c))
 }
+
+// raiseSerial raises the zone's serial to another than the last raise came to. Where
+// reads lag increase-serial counts from an old serial and comes to the same number
+// again, which a secondary that has it already does not transfer.
+func (v *visit) raiseSerial(ctx context.Context) error {
+	for pauses := Pauses(); ; pauses = pauses[1:] {
+		serial, err := v.engine.Signer.BumpSerial(context.WithoutCancel(ctx), v.dossier.Zone)
+		switch {
+		case err != nil:
+			return err
+		case serial != v.roll.Serial:
+			v.roll.Serial, v.dirty = serial, true
+			return nil
+		case v.engine.After == nil || len(pauses) == 0:
+			return fmt.Errorf("%w: increase-serial came to %d for %s, as the time before: what pdnsutil reads is behind what it writes (a replica, or a proxy that splits reads): connect it to the primary database", ErrUnavailable, serial, v.dossier.Zone)
+		}
+		<-v.engine.After(pauses[0])
+	}
+}

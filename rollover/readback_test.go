@@ -174,3 +174,49 @@ func TestKilledWhereReadsLag(t *testing.T) {
 		}
 	}
 }
+
+// stale is a Signer whose increase-serial counts from a replica: what it comes to the
+// second time is what it came to the first time, as often as left says.
+type stale struct {
+	*rollovertest.World
+	calls, left *int
+	last        *uint32
+}
+
+func (s stale) BumpSerial(ctx context.Context, zone string) (uint32, error) {
+	if *s.calls++; *s.calls > 1 && *s.left > 0 {
+		*s.left--
+		return *s.last, nil
+	}
+	serial, err := s.World.BumpSerial(ctx, zone)
+	*s.last = serial
+	return serial, err
+}
+
+// A serial that did not rise is raised again, with patience, and no step is shown
+// with the serial of the one before.
+func TestSerialThatDoesNotRise(t *testing.T) {
+	for left, trouble := range map[int]bool{0: false, 3: false, 20: true} {
+		w := rollovertest.New("split", unequal)
+		w.Transfers = true
+		calls, rest, last := 0, left, uint32(0)
+		patient(w, time.Minute)
+		wait := w.Tune
+		w.Tune = func(e *rollover.Engine) { wait(e); e.Signer = stale{w, &calls, &rest, &last} }
+		start(t, w, tight(), rollover.Order{Type: "zsk"})
+		r := w.Roll()
+		if trouble != (r.Trouble != nil) || trouble && !strings.Contains(r.Trouble.Text, "as the time before") {
+			t.Errorf("%d times the old serial: trouble %+v", left, r.Trouble)
+		}
+		drive(t, w, tight(), 300)
+		finished(t, w)
+		for _, e := range w.Events {
+			if e.Event == rollover.EventServed {
+				t.Errorf("%d times the old serial: %s", left, e.Text)
+			}
+		}
+		if calls != 4+left {
+			t.Errorf("%d times the old serial: %d calls, expected %d", left, calls, 4+left)
+		}
+	}
+}

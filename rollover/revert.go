@@ -149,7 +149,7 @@ func (v *visit) retract(ctx context.Context, kind string) error {
 	}
 	var notify []string
 	if transferred(kind) {
-		if _, err := signer.BumpSerial(ctx, zone); err != nil {
+		if err := v.raiseSerial(ctx); err != nil {
 			return fmt.Errorf("raising the SOA serial of %s: %w", zone, err)
 		}
 		notify = []string{zone}

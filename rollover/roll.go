@@ -141,6 +141,8 @@ type Roll struct {
 	Ask    *Ask    `json:"ask,omitempty"`
 	Block  *Block  `json:"block,omitempty"`
 	Intent *Intent `json:"intent,omitempty"`
+	// Serial is what the last raise of the zone's serial came to.
+	Serial uint32 `json:"serial,omitempty"`
 	// Creating is when PowerDNS was asked for keys that were not read back yet.
 	Creating time.Time `json:"creating,omitzero"`
 	Need     *Need     `json:"need,omitempty"` // why it pauses, as of the last look
