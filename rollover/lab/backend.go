@@ -16,6 +16,7 @@ const (
 	GMySQL   = "gmysql"
 	GPgSQL   = "gpgsql"
 	LMDB     = "lmdb"
+	Bind     = "bind"
 )
 
 // backend is where a PowerDNS of the lab keeps its zones.
@@ -34,6 +35,8 @@ func packages(launch string) (module, server string) {
 		return "pdns-backend-pgsql", "postgresql"
 	case LMDB:
 		return "pdns-backend-lmdb", ""
+	case Bind:
+		return "pdns-backend-bind", ""
 	}
 	return "pdns-backend-sqlite3", ""
 }
@@ -48,6 +51,12 @@ func (l *Lab) backendOf(s *server) backend {
 			"launch=lmdb",
 			"lmdb-filename=" + filepath.Join(s.dir, "pdns.lmdb"),
 			"lmdb-sync-mode=nosync",
+		}}
+	case Bind:
+		return backend{launch: Bind, settings: []string{
+			"launch=bind",
+			"bind-config=" + filepath.Join(s.dir, namedConf),
+			"bind-dnssec-db=" + filepath.Join(s.dir, "dnssec.sqlite3"),
 		}}
 	}
 	return l.sqliteBackend(s)
@@ -76,6 +85,9 @@ func (l *Lab) sqlBackend() backend {
 // createDatabase makes an empty database. pdnsutil does it itself, so that no
 // client program is needed.
 func (l *Lab) createDatabase(ctx context.Context, s *server) error {
+	if s.backend.launch == Bind {
+		return l.createFiles(ctx, s)
+	}
 	if s.backend.schema == "" {
 		return nil
 	}

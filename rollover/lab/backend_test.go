@@ -48,6 +48,15 @@ func TestBackends(t *testing.T) {
 	}
 }
 
+// A primary whose zones are in files serves them, signed.
+func TestZonesInFiles(t *testing.T) {
+	t.Parallel()
+	l := startLab(t, Options{Backend: Bind, Zones: []Zone{{Name: "one.lab.test"}}})
+	if text, err := os.ReadFile(l.ZoneFile("one.lab.test")); err != nil || !strings.Contains(string(text), "SOA") {
+		t.Errorf("%v in %q", err, text)
+	}
+}
+
 func TestUnknownBackend(t *testing.T) {
 	if _, err := Start(t.Context(), Options{Backend: "oracle"}); err == nil || !strings.Contains(err.Error(), "oracle") {
 		t.Errorf("a back end that does not exist: %v", err)

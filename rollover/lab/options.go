@@ -41,7 +41,7 @@ type Options struct {
 	BIND   bool     // the parent's primary is BIND, which takes dynamic updates, instead of PowerDNS
 
 	// Backend is where the children's primary keeps its zones: GSQLite3 (the
-	// default), GMySQL, GPgSQL or LMDB. All other servers use SQLite.
+	// default), GMySQL, GPgSQL, LMDB or Bind. All other servers use SQLite.
 	Backend string
 
 	// Direct makes the children's primary transfer CDS and CDNSKEY records that
@@ -74,7 +74,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Parent == "." {
 		return o, errors.New("the parent zone of a lab cannot be the root")
 	}
-	if !slices.Contains([]string{GSQLite3, GMySQL, GPgSQL, LMDB}, o.Backend) {
+	if !slices.Contains([]string{GSQLite3, GMySQL, GPgSQL, LMDB, Bind}, o.Backend) {
 		return o, fmt.Errorf("the lab does not know the back end %q", o.Backend)
 	}
 	for i := range o.Zones {

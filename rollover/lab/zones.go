@@ -59,6 +59,9 @@ func (l *Lab) loadParentPrimary(ctx context.Context, text string) error {
 }
 
 func (l *Lab) load(ctx context.Context, s *server, zone, text string) error {
+	if s.backend.launch == Bind {
+		return s.addFile(zone, text)
+	}
 	file := filepath.Join(s.dir, "zone")
 	if err := writeFile(file, text); err != nil {
 		return err
