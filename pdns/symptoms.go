@@ -46,7 +46,7 @@ func symptoms() []symptom {
 func databaseSymptoms() []symptom {
 	const (
 		up       = "check that the database is up, and that this user may read and write it; `rollover advance` goes on by itself then"
-		soon     = "the database was busy or cut the connection: nothing has to be done, the next `rollover advance` tries again; if it lasts, look at the database"
+		soon     = "the database was busy, or cut the connection: nothing has to be done but to try again, as `rollover advance` does by itself; if it lasts, look at the database"
 		readOnly = "the database takes no changes, as a replica does, or any during a switch-over: if this lasts, connect pdnsutil to the primary database; the next `rollover advance` tries again"
 		full     = "make room for the database; the next `rollover advance` tries again"
 		login    = "check the user and the password of the back end in pdns.conf, and the rights of that user in the database"

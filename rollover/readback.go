@@ -102,10 +102,10 @@ func (v *visit) raiseSerial(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case serial != v.roll.Serial:
+		case serial != v.roll.Serial || v.engine.After == nil:
 			v.roll.Serial, v.dirty = serial, true
 			return nil
-		case v.engine.After == nil || len(pauses) == 0:
+		case len(pauses) == 0:
 			return fmt.Errorf("%w: increase-serial came to %d for %s, as the time before: what pdnsutil reads is behind what it writes (a replica, or a proxy that splits reads): connect it to the primary database", ErrUnavailable, serial, v.dossier.Zone)
 		}
 		<-v.engine.After(pauses[0])

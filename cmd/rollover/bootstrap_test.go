@@ -292,7 +292,7 @@ func TestFirstDSThatIsTakenBack(t *testing.T) {
 	}, func(s rollover.Status) bool { return s.State == rollover.StateCancelled })
 	seen := recorder.Stop().Versions
 	for _, v := range lab.Check(seen) {
-		if !torn(v, seen) {
+		if !v.Torn(seen) {
 			t.Errorf("a cache could have broken: %v", v)
 		}
 	}

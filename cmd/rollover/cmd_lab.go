@@ -233,7 +233,7 @@ func (s *stage) verdict(answers lab.Answers, findings lab.Findings) error {
 	}
 	fmt.Fprintln(s.out)
 	t.print(s.out)
-	violations := lab.Check(findings.Versions)
+	violations := slices.DeleteFunc(lab.Check(findings.Versions), func(v lab.Violation) bool { return v.Torn(findings.Versions) })
 	fmt.Fprintf(s.out, "\n%d queries to the validator: %d validated answers (AD), SERVFAIL %d, other %d\n",
 		answers.Total, answers.AD, answers.ServFail, answers.Other)
 	fmt.Fprintf(s.out, "%d looks at the servers: %d versions of DS, DNSKEY and data; combinations that caches could hold and that do not validate: %d\n",
