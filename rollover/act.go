@@ -283,7 +283,7 @@ func transferred(kind string) bool { return kind == KindMaster || kind == KindPr
 // lost its last active key what it told its parent by CDS: the next would sign it.
 // Once is enough: what an earlier tick did is not done again because the servers
 // could not be told of it. A transfer after that has the keys and the serial of the
-// database; PowerDNS takes neither out of a cache for it (4.7 to 5.1).
+// database: by its source PowerDNS takes neither out of a cache for it.
 func (v *visit) bump(ctx context.Context) {
 	if v.raised() {
 		return
