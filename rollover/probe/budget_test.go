@@ -170,8 +170,9 @@ func TestFewLooksKeepMuch(t *testing.T) {
 	waiting := make(chan error)
 	go func() {
 		ctx, end := c.withAllowance(t.Context())
-		defer end()
-		waiting <- allowanceOf(ctx).spend(ctx, usuallyKept+1)
+		err := allowanceOf(ctx).spend(ctx, usuallyKept+1)
+		end()
+		waiting <- err
 	}()
 	ctx, end := c.withAllowance(t.Context())
 	for range maxStreams {
