@@ -60,6 +60,8 @@ type Client struct {
 	// dial replaces net.Dialer.DialContext: tests make sure with it that
 	// nothing leaves the machine.
 	dial dialFunc
+	// torn replaces tornPause in tests.
+	torn time.Duration
 
 	mu     sync.Mutex
 	lines  map[netip.AddrPort]*line
@@ -100,7 +102,7 @@ func (c *Client) Look(ctx context.Context, q rollover.Question) (rollover.Sighti
 	s.At, s.Alone, s.Anchor = c.now(), c.alone(q), c.Anchors.Of(zone)
 	budget := budgetOf(kept)
 	budget.Expect(len(q.Answers) * len(asked))
-	s.Servers = each(asked, func(v visit) rollover.ServerSighting { return v.within(budget).read(q, s.At.Wall) })
+	s.Servers = c.whole(limited, q, asked, func(v visit) rollover.ServerSighting { return v.within(budget).read(q, s.At.Wall) })
 	if ctx.Err() != nil {
 		return rollover.Sighting{}, context.Cause(ctx)
 	}
