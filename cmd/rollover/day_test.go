@@ -40,10 +40,8 @@ func TestOperatorsDay(t *testing.T) {
 	h.must("pause", zone, "--reason", "lunch")
 	expect(t, h.must("status", zone), "KSK rollover (double-ds), paused", "rollover resume --zone day.lab.test.")
 	h.must("resume", zone)
-	h.until("asked for a DS", []string{zone}, func() {
-		h.late[zone] = time.Now().Add(time.Minute)
-		h.advance()
-	}, at("submit"))
+	h.late[zone] = true
+	h.until("asked for a DS", []string{zone}, h.advance, at("submit"))
 	h.formats(zone)
 	expect(t, h.must("status", zone), "at the registrar: add DS", "add     day.lab.test. IN DS", "do not remove DS", "ok parent", "ok child", "old key", "does not sign")
 	expect(t, h.must("status"), "ZONE", "day.lab.test.  ksk", "yes")
@@ -53,7 +51,7 @@ func TestOperatorsDay(t *testing.T) {
 	h.must("exclude-server", zone, h.lab.ChildServers()[1], "--reason", "test")
 	expect(t, h.must("status", zone), "-- excluded "+h.lab.ChildServers()[1])
 	h.must("exclude-server", zone, h.lab.ChildServers()[1], "--undo", "--reason", "test over")
-	h.late[zone] = time.Time{}
+	h.late[zone] = false
 	h.waits(zone)
 	expect(t, h.must("history", zone, "-v"), "server-excluded", "(reason: lunch)", "settled(DS has new), needed 1 x 1 s + 2 s", "earned", "ksk rollover done in")
 	var history struct{ Events []rollover.Event }

@@ -34,7 +34,7 @@ type harness struct {
 	random  *rand.Rand
 
 	mu       sync.Mutex
-	late     map[string]time.Time         // until when the registrar does nothing for a zone
+	late     map[string]bool              // zones for which the registrar does nothing
 	registry func(want []string) []string // what the registrar makes of a request
 	patience time.Duration                // how long until waits
 	driven   bool                         // a driver asks the parent, nobody else
@@ -60,7 +60,7 @@ func newHarness(t testing.TB, margin string, o lab.Options) *harness {
 			t.Errorf("stopping the lab: %v", err)
 		}
 	})
-	h := &harness{t: t, lab: l, backend: cmp.Or(o.Backend, lab.GSQLite3), late: map[string]time.Time{}, log: filepath.Join(t.TempDir(), "calls"), mode: filepath.Join(t.TempDir(), "mode"), random: rand.New(rand.NewPCG(1, 2)), patience: patience}
+	h := &harness{t: t, lab: l, backend: cmp.Or(o.Backend, lab.GSQLite3), late: map[string]bool{}, log: filepath.Join(t.TempDir(), "calls"), mode: filepath.Join(t.TempDir(), "mode"), random: rand.New(rand.NewPCG(1, 2)), patience: patience}
 	h.config = h.writeConfig(margin, h.counted("pdnsutil", l.ChildPdnsutil()), h.counted("pdns_control", l.ChildControl()))
 	return h
 }
@@ -226,7 +226,7 @@ func (h *harness) registrar(zone string) {
 	h.mu.Lock()
 	late := h.late[zone]
 	h.mu.Unlock()
-	if h.driven || time.Now().Before(late) || h.status(zone).OperatorAction == nil {
+	if h.driven || late || h.status(zone).OperatorAction == nil {
 		return
 	}
 	var todo struct{ Add, Keep, Remove []struct{ DS string } }
